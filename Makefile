@@ -1,0 +1,36 @@
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+PYTHON ?= python3
+SPEC ?= sweeps/ablation_gpt.yaml
+
+.PHONY: sweep test test-all check bench bench-gpu ui
+
+sweep: $(STAMP)
+	$(PY) -m lmtune.run $(SPEC)
+
+ui: $(STAMP)
+	$(PY) -m lmtune.ui
+
+test: check
+	$(PY) -m pytest
+
+test-all: check
+	$(PY) -m pytest -m "not bench"
+
+check: $(STAMP)
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+bench: $(STAMP)
+	$(PY) -m tests.bench
+
+bench-gpu: $(STAMP)
+	$(PY) -m pytest -m gpu
+	$(PY) -m tests.bench --device cuda
+
+$(STAMP): requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@

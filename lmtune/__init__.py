@@ -1,0 +1,1 @@
+"""Sweeps of language models on Ray Tune."""
