@@ -1,0 +1,36 @@
+"""What a sweep's records say: statistics, the answer, `summary.json` and `report.md`.
+
+Reads the records alone, so that all of it can be made again at any time.
+"""
+
+from __future__ import annotations
+
+from lmtune.analysis.answer import VariantRow, answer, variants_header, variants_rows
+from lmtune.analysis.confirmed import BestTrial, Configuration
+from lmtune.analysis.report import report, write_report
+from lmtune.analysis.statistics import Comparison, Estimate, Interval, Verdict
+from lmtune.analysis.summary import (
+    Summary,
+    VariantSummary,
+    summarize,
+    summary_content,
+)
+
+__all__ = [
+    "BestTrial",
+    "Comparison",
+    "Configuration",
+    "Estimate",
+    "Interval",
+    "Summary",
+    "VariantRow",
+    "VariantSummary",
+    "Verdict",
+    "answer",
+    "report",
+    "summarize",
+    "summary_content",
+    "variants_header",
+    "variants_rows",
+    "write_report",
+]

@@ -1,0 +1,122 @@
+"""The configurations that the confirm phase tried, and which of them speaks for a variant."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from lmtune.analysis.statistics import Estimate, estimate
+from lmtune.records import TrialRecord
+from lmtune.spec.result import TrialFacts
+from lmtune.spec.sweep import Metric
+from lmtune.spec.trial import Scalar, TrialConfig
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One configuration of a variant and what its confirm trials, one a seed, came to.
+
+    Attributes:
+        config: complete.
+        parameters: the searched values in it, by dotted path.
+        facts: its size.
+        trials: its confirm trials, by seed.
+        values: the metric at the last epoch of the completed ones, by seed.
+        confirm: their mean.
+    """
+
+    config: TrialConfig
+    parameters: dict[str, Scalar]
+    facts: TrialFacts
+    trials: tuple[TrialRecord, ...]
+    values: dict[int, float]
+    confirm: Estimate
+
+
+@dataclass(frozen=True)
+class BestTrial:
+    """The best of all completed confirm trials."""
+
+    trial_id: str
+    variant: str
+    value: float
+
+
+def _value(record: TrialRecord, metric: Metric) -> float:
+    """The metric after the last epoch of a completed trial; NaN for any other trial."""
+    if record.status != "completed" or record.last is None:
+        return math.nan
+    return float(getattr(record.last, metric.name))
+
+
+def _values(records: Iterable[TrialRecord], metric: Metric) -> list[tuple[TrialRecord, float]]:
+    """The trials that have a finite value, with it."""
+    valued = ((record, _value(record, metric)) for record in records)
+    return [(record, value) for record, value in valued if math.isfinite(value)]
+
+
+def rank(confirm: Estimate, metric: Metric) -> tuple[int, float]:
+    """Sort key, the best first.
+
+    More seeds come first: to leave out seeds that diverged, or that have not run yet, must not
+    make a mean look better.
+    """
+    if confirm.n == 0:
+        return (0, 0.0)
+    return (-confirm.n, confirm.mean if metric.goal == "minimize" else -confirm.mean)
+
+
+def configuration_key(record: TrialRecord) -> tuple[str, str]:
+    """What trials that differ by their seeds alone have in common."""
+    return record.spec.config.model_dump_json(), record.spec.data_fingerprint
+
+
+def configurations(records: Iterable[TrialRecord], metric: Metric) -> list[Configuration]:
+    """The configurations that have confirm trials, best first."""
+    groups: defaultdict[tuple[str, str], list[TrialRecord]] = defaultdict(list)
+    for record in records:
+        if record.spec.phase == "confirm":
+            groups[configuration_key(record)].append(record)
+    found = [_configuration(group, metric) for group in groups.values()]
+    return sorted(found, key=lambda configuration: rank(configuration.confirm, metric))
+
+
+def _configuration(group: Sequence[TrialRecord], metric: Metric) -> Configuration:
+    values = {record.spec.seed: value for record, value in _values(group, metric)}
+    return Configuration(
+        config=group[0].spec.config,
+        parameters=group[0].spec.parameters,
+        facts=group[0].facts,
+        trials=tuple(group),
+        values=values,
+        confirm=estimate(list(values.values())),
+    )
+
+
+def tuned_value(
+    configuration: Configuration | None, records: Iterable[TrialRecord], metric: Metric
+) -> float | None:
+    """The metric that the search saw at a configuration; None where there is none or no search."""
+    if configuration is None:
+        return None
+    key = configuration_key(configuration.trials[0])
+    seen = [
+        record
+        for record in records
+        if record.spec.phase == "tune" and configuration_key(record) == key
+    ]
+    values = [value for _, value in _values(seen, metric)]
+    return estimate(values).mean if values else None
+
+
+def best_trial(confirmed: Iterable[Configuration], metric: Metric) -> BestTrial | None:
+    """The best completed confirm trial of these configurations, if there is any."""
+    trials = [trial for configuration in confirmed for trial in configuration.trials]
+    candidates = [
+        BestTrial(record.spec.trial_id, record.spec.variant, value)
+        for record, value in _values(trials, metric)
+    ]
+    sign = 1 if metric.goal == "minimize" else -1
+    return min(candidates, key=lambda trial: sign * trial.value, default=None)

@@ -1,0 +1,193 @@
+"""`report.md`: the answer first, then what it rests on, what may mislead, and how to repeat it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from lmtune.analysis.answer import (
+    answer,
+    format_scalar,
+    format_value,
+    variants_header,
+    variants_rows,
+)
+from lmtune.analysis.cautions import cautions
+from lmtune.analysis.markdown import bullets, code_block, escape, table
+from lmtune.analysis.protocol import protocol
+from lmtune.analysis.statistics import MIN_SEEDS, POWER
+from lmtune.analysis.summary import Summary, summarize, summary_content
+from lmtune.records import DatasetFacts, ExperimentFolder, swept_paths
+from lmtune.records.files import json_text, write_text
+from lmtune.spec.result import Evaluation
+from lmtune.spec.trial import Scalar
+
+_METRIC_UNITS = {
+    name: Evaluation.model_fields[name].description
+    for name in ("val_loss", "val_perplexity", "val_bits_per_byte", "val_accuracy")
+}
+
+_FILES = {
+    "sweep.yaml": "the sweep file as it was given",
+    "resolved.json": "the same as it was understood",
+    "environment.json": "versions, machine and commit that it ran with",
+    "trials/": "each trial's configuration, curve, result and checkpoints",
+    "study/": "the Optuna storage, which optuna-dashboard opens",
+    "trials.csv": "a row a trial",
+    "curves.csv": "a row an epoch of a trial",
+    "summary.json": "the answer, for programs",
+}
+
+
+def write_report(folder: ExperimentFolder) -> Summary:
+    """Draw the conclusions from an experiment's records; write `summary.json` and `report.md`.
+
+    Raises:
+        UserError: the folder holds no experiment, or a record is not readable.
+    """
+    summary = summarize(folder)
+    write_text(folder.summary_json, json_text(summary_content(summary)) + "\n")
+    write_text(folder.report_md, report(folder, summary))
+    return summary
+
+
+def report(folder: ExperimentFolder, summary: Summary) -> str:
+    """The report as Markdown; the same records give the same text.
+
+    Args:
+        folder: where the experiment is, which the report says.
+        summary: what it came to.
+    """
+    sections = {
+        "Variants": _variants(summary),
+        "Best configuration": _best_configuration(summary),
+        "What was fixed": _fixed(summary),
+        "How it was done": protocol(summary),
+        "Data": _data(summary),
+        "Cautions": bullets(map(escape, cautions(summary))) or "None.",
+        "Files": _files(folder),
+        "Run it again": _run_again(folder, summary),
+    }
+    head = [f"# {escape(summary.sweep.name)}", *_head(summary)]
+    body = [part for title, text in sections.items() for part in (f"## {title}", text)]
+    return "\n\n".join([*head, *body]) + "\n"
+
+
+def _head(summary: Summary) -> Iterator[str]:
+    yield f"**Question:** {escape(summary.sweep.question)}"
+    yield f"**Answer:** {escape(answer(summary))}"
+    if summary.missing:
+        yield "**Not finished.** Still to run:\n\n" + bullets(map(escape, summary.missing))
+
+
+def _variants(summary: Summary) -> str:
+    metric = summary.sweep.metric
+    better = "lower" if metric.goal == "minimize" else "higher"
+    rows = [row.cells for row in variants_rows(summary)]
+    notes = [
+        f"{metric.name}: {_METRIC_UNITS[metric.name]}, after the last epoch; {better} is better."
+    ]
+    notes.append("Its mean is over the confirm seeds, with Student's t interval.")
+    if len(summary.variants) > 1:
+        notes.append(
+            "A difference is the mean over the seeds that both variants completed; its interval "
+            "is of that comparison alone, while p and the verdict allow for all comparisons of "
+            "the sweep (paired t test, Holm)."
+        )
+        notes.append(
+            "detectable: the true difference that this many seeds would show in "
+            f"{POWER:.0%} of such sweeps, before allowing for several comparisons. "
+            f"No verdict under {MIN_SEEDS} shared seeds."
+        )
+    return f"{table(variants_header(summary), rows)}\n\n{bullets(map(escape, notes))}"
+
+
+def _best_configuration(summary: Summary) -> str:
+    best = summary.best_variant
+    if best is None or best.answer is None or summary.best is None:
+        return "No confirm trial has completed."
+    metric = summary.sweep.metric.name
+    name, trial = escape(best.variant.name), summary.best
+    text = (
+        f"{name} has the best mean {escape(metric)}, {format_value(best.confirm.mean)}. "
+        f"The best single trial is `{trial.trial_id}` of {escape(trial.variant)}, "
+        f"with {format_value(trial.value)}. "
+    )
+    if len(summary.variants) > 1:
+        text += "The best mean alone is no verdict: the table above has those. "
+    base = {"base": best.answer.config.model_dump(mode="json")}
+    block = code_block(yaml.safe_dump(base, sort_keys=False, allow_unicode=True), "yaml")
+    return f"{text}The configuration, as the `base` of a sweep file:\n\n{block}"
+
+
+def _fixed(summary: Summary) -> str:
+    """The values that all variants share and none searches: the answer holds for these alone."""
+    configs = [variant.config.model_dump(mode="json") for variant in summary.sweep.variants]
+    first, *others = [dict(_leaves(config)) for config in configs]
+    searched = set(swept_paths(summary.sweep))
+    rows = [
+        (path, format_scalar(value))
+        for path, value in first.items()
+        if path not in searched and all(path in other and other[path] == value for other in others)
+    ]
+    note = "The answer holds for these values; others may give another."
+    return f"{note}\n\n{table(('field', 'value'), rows)}"
+
+
+def _leaves(section: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Scalar]]:
+    for name, value in section.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _data(summary: Summary) -> str:
+    distinct = {facts.fingerprint: facts for facts in summary.datasets.values()}
+    return "\n\n".join(_dataset(summary, facts, len(distinct) > 1) for facts in distinct.values())
+
+
+def _dataset(summary: Summary, facts: DatasetFacts, is_one_of_several: bool) -> str:
+    names = [
+        name for name, other in summary.datasets.items() if other.fingerprint == facts.fingerprint
+    ]
+    rows = [
+        ("fingerprint", facts.fingerprint),
+        ("vocabulary", f"{facts.vocab_size:,} tokens"),
+        ("training split", f"{facts.train_tokens:,} tokens"),
+        ("validation split", f"{facts.validation_tokens:,} tokens"),
+        ("bytes per token", f"{facts.bytes_per_token:.4g}"),
+    ]
+    if is_one_of_several:
+        rows.insert(0, ("variants", ", ".join(names)))
+    if facts.entropy_rate is not None:
+        rows.append(
+            (
+                "entropy rate of the source",
+                f"{format_value(facts.entropy_rate)} nats a token, which no model can beat",
+            )
+        )
+    return table(("fact", "value"), rows)
+
+
+def _files(folder: ExperimentFolder) -> str:
+    listed = bullets(f"`{name}`: {text}" for name, text in _FILES.items())
+    return f"In {escape(_location(folder))}:\n\n{listed}"
+
+
+def _run_again(folder: ExperimentFolder, summary: Summary) -> str:
+    sweep_file = f"{_location(folder)}/{folder.sweep_yaml.name}"
+    words = ["python", "-m", "lmtune.run", sweep_file]
+    for override in summary.sweep.overrides:
+        words += ["--set", override]
+    block = code_block(shlex.join(words), "bash")
+    return f"{block}\n\nWhere the experiment's folder is still there, this goes on where it ended."
+
+
+def _location(folder: ExperimentFolder) -> str:
+    """The folder as seen from the project, so that the report reads the same everywhere."""
+    path = folder.path.resolve()
+    return f"{path.parent.name}/{path.name}"

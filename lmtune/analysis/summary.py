@@ -1,0 +1,222 @@
+"""From the records to the answer of a sweep, and to `summary.json`.
+
+Only completed confirm trials count: a trial that was stopped, or that only served the search, is
+no result at full budget.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from lmtune.analysis.confirmed import (
+    BestTrial,
+    Configuration,
+    best_trial,
+    configuration_key,
+    configurations,
+    rank,
+    tuned_value,
+)
+from lmtune.analysis.statistics import Comparison, Estimate, Interval, compare, estimate
+from lmtune.records import DatasetFacts, ExperimentFolder, TrialRecord
+from lmtune.spec.result import Status
+from lmtune.spec.sweep import Metric, SweepSpec, Variant
+from lmtune.spec.trial import Phase
+
+_ENDED: frozenset[Status] = frozenset({"completed", "diverged", "failed"})
+"""A confirm trial that ended so is not waited for."""
+
+
+@dataclass(frozen=True)
+class VariantSummary:
+    """What became of a variant.
+
+    Attributes:
+        variant: as the sweep has it.
+        counts: trials by phase and status.
+        answer: the configuration that speaks for the variant: of those with the most completed
+            seeds the one with the best mean. None before any confirm trial.
+        num_confirmed: configurations that `answer` was chosen from.
+        tuned_value: what the search saw at the answer's configuration; None without a search.
+        comparison: with the base; None for the base itself.
+    """
+
+    variant: Variant
+    counts: dict[Phase, Counter[Status]]
+    answer: Configuration | None
+    num_confirmed: int
+    tuned_value: float | None
+    comparison: Comparison | None
+
+    @property
+    def confirm(self) -> Estimate:
+        """The mean over the answer's seeds; of no seeds where there is no answer yet."""
+        return self.answer.confirm if self.answer else estimate([])
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The answer of a sweep.
+
+    Attributes:
+        sweep: the question.
+        datasets: of each variant, by name.
+        variants: in the sweep's order; the first is the base of the comparison.
+        best: None before any confirm trial has completed.
+        missing: what is still to be done, a phrase each.
+    """
+
+    sweep: SweepSpec
+    datasets: dict[str, DatasetFacts]
+    variants: tuple[VariantSummary, ...]
+    best: BestTrial | None
+    missing: tuple[str, ...]
+
+    @property
+    def finished(self) -> bool:
+        """Nothing of the sweep is left to run."""
+        return not self.missing
+
+    @property
+    def best_variant(self) -> VariantSummary | None:
+        """Of the variants with the most completed seeds, the one with the best mean."""
+        answered = [variant for variant in self.variants if variant.confirm.n]
+        metric = self.sweep.metric
+        return min(answered, key=lambda variant: rank(variant.confirm, metric), default=None)
+
+
+def summarize(folder: ExperimentFolder) -> Summary:
+    """Read an experiment's records and draw the conclusions.
+
+    Raises:
+        UserError: the folder holds no experiment, or a record is not readable.
+    """
+    sweep = folder.read_sweep()
+    trials: dict[str, list[TrialRecord]] = {variant.name: [] for variant in sweep.variants}
+    for record in folder.read_trials():
+        trials[record.spec.variant].append(record)
+    confirmed = {name: configurations(records, sweep.metric) for name, records in trials.items()}
+    answers = [next(iter(found), None) for found in confirmed.values()]
+    values = [answer.values if answer else {} for answer in answers]
+    comparisons = [None, *compare(values[0], values[1:], sweep.metric.goal)]
+    return Summary(
+        sweep=sweep,
+        datasets=folder.read_datasets(),
+        variants=tuple(
+            VariantSummary(
+                variant=variant,
+                counts=_counts(trials[variant.name]),
+                answer=answer,
+                num_confirmed=len(confirmed[variant.name]),
+                tuned_value=tuned_value(answer, trials[variant.name], sweep.metric),
+                comparison=comparison,
+            )
+            for variant, answer, comparison in zip(
+                sweep.variants, answers, comparisons, strict=True
+            )
+        ),
+        best=best_trial(chain.from_iterable(confirmed.values()), sweep.metric),
+        missing=tuple(
+            phrase
+            for variant in sweep.variants
+            for phrase in _missing(sweep, variant, trials[variant.name], confirmed[variant.name])
+        ),
+    )
+
+
+def summary_content(summary: Summary) -> dict[str, Any]:
+    """The content of `summary.json`.
+
+    `difference.interval` is of that comparison alone; `difference.p` is adjusted for all
+    comparisons (Holm), as is the verdict. What there is no number for is NaN or None.
+    """
+    sweep, best = summary.sweep, summary.best
+    return {
+        "name": sweep.name,
+        "question": sweep.question,
+        "metric": sweep.metric.model_dump(mode="json"),
+        "variants": [_variant_content(variant, sweep.metric) for variant in summary.variants],
+        "best": best and {"trial_id": best.trial_id, "variant": best.variant, "value": best.value},
+        "dataset": summary.datasets[sweep.variants[0].name].model_dump(exclude_none=True),
+        "finished": summary.finished,
+    }
+
+
+def _variant_content(variant: VariantSummary, metric: Metric) -> dict[str, Any]:
+    answer, comparison = variant.answer, variant.comparison
+    best = best_trial([answer] if answer else [], metric)
+    return {
+        "variant": variant.variant.name,
+        "trials": sum(counts.total() for counts in variant.counts.values()),
+        "completed": sum(counts["completed"] for counts in variant.counts.values()),
+        "best_trial_id": best and best.trial_id,
+        "parameters": answer.parameters if answer else {},
+        "confirm": {
+            "n": variant.confirm.n,
+            "mean": variant.confirm.mean,
+            "interval": _interval_content(variant.confirm.interval),
+        },
+        "difference": comparison
+        and {
+            "mean": comparison.difference.mean,
+            "interval": _interval_content(comparison.difference.interval),
+            "p": comparison.p_holm,
+            "verdict": comparison.verdict,
+        },
+    }
+
+
+def _interval_content(interval: Interval | None) -> list[float] | None:
+    return [interval.low, interval.high] if interval else None
+
+
+def _counts(records: Iterable[TrialRecord]) -> dict[Phase, Counter[Status]]:
+    counts: dict[Phase, Counter[Status]] = {"tune": Counter(), "confirm": Counter()}
+    for record in records:
+        counts[record.spec.phase][record.status] += 1
+    return counts
+
+
+def _missing(
+    sweep: SweepSpec,
+    variant: Variant,
+    records: Sequence[TrialRecord],
+    confirmed: Sequence[Configuration],
+) -> list[str]:
+    """What the variant still has to run, a phrase each; nothing once enough is confirmed."""
+    expected = _num_to_confirm(sweep, variant, records)
+    if expected is None:
+        return [f"{variant.name}: its search is not over"]
+    left = [(found, _seeds_left(sweep, found)) for found in confirmed]
+    num_done = sum(not seeds for _, seeds in left)
+    if num_done >= expected:
+        return []
+    phrases = [
+        f"{variant.name}: confirm seed {', '.join(map(str, seeds))}" for _, seeds in left if seeds
+    ]
+    if num_unstarted := max(0, expected - len(confirmed)):
+        phrases.append(f"{variant.name}: {num_unstarted} of {expected} configurations to confirm")
+    return phrases
+
+
+def _num_to_confirm(
+    sweep: SweepSpec, variant: Variant, records: Sequence[TrialRecord]
+) -> int | None:
+    """How many configurations the confirm phase takes; None if that is not known yet."""
+    if not variant.parameters:
+        return 1
+    tuned = [record for record in records if record.spec.phase == "tune"]
+    completed = {configuration_key(record) for record in tuned if record.status == "completed"}
+    if completed:
+        return min(sweep.seeds.top_k, len(completed))
+    is_over = tuned and all(record.status != "interrupted" for record in tuned)
+    return 0 if is_over else None
+
+
+def _seeds_left(sweep: SweepSpec, found: Configuration) -> list[int]:
+    ended = {trial.spec.seed for trial in found.trials if trial.status in _ENDED}
+    return [seed for seed in sweep.seeds.confirm if seed not in ended]

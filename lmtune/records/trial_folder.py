@@ -1,0 +1,174 @@
+"""One trial's records: what it was, its curve row by row, and how it ended."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from lmtune.records.files import (
+    append_line,
+    json_text,
+    parse,
+    parse_numbers,
+    read_lines,
+    write_text,
+)
+from lmtune.spec.config import Config
+from lmtune.spec.result import Evaluation, Status, TrialFacts, TrialResult
+from lmtune.spec.trial import TrialSpec
+
+
+class _SpecFile(Config):
+    """The content of `spec.json`."""
+
+    trial_id: str
+    spec: TrialSpec
+    facts: TrialFacts
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """All that the records know of a trial."""
+
+    spec: TrialSpec
+    facts: TrialFacts
+    curve: tuple[Evaluation, ...]
+    result: TrialResult | None
+
+    @property
+    def status(self) -> Status:
+        """How the trial ended; one that did not end is `interrupted`, or is running just now."""
+        return "interrupted" if self.result is None else self.result.status
+
+    @property
+    def last(self) -> Evaluation | None:
+        """The evaluation after the last epoch that was done."""
+        return self.curve[-1] if self.curve else None
+
+    @property
+    def best(self) -> Evaluation | None:
+        """The first evaluation of the lowest `val_loss`."""
+        finite = [row for row in self.curve if math.isfinite(row.val_loss)]
+        return min(finite, key=lambda row: row.val_loss, default=None)
+
+
+class TrialFolder:
+    """The folder of one trial.
+
+    Args:
+        path: `trials/<trial_id>` of an experiment; made by the first write.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def trial_id(self) -> str:
+        """The trial's name."""
+        return self.path.name
+
+    @property
+    def spec_json(self) -> Path:
+        """What the trial is; written when it starts."""
+        return self.path / "spec.json"
+
+    @property
+    def curve_jsonl(self) -> Path:
+        """One evaluation a line."""
+        return self.path / "curve.jsonl"
+
+    @property
+    def result_json(self) -> Path:
+        """How the trial ended; missing while it runs."""
+        return self.path / "result.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the trial's checkpoints, which the training room fills."""
+        return self.path / "checkpoints"
+
+    def write_spec(self, spec: TrialSpec, facts: TrialFacts) -> None:
+        """Write what the trial is, before anything else of it."""
+        content = _SpecFile(trial_id=spec.trial_id, spec=spec, facts=facts)
+        write_text(self.spec_json, json_text(content.model_dump(mode="json")) + "\n")
+
+    def read_spec(self) -> TrialSpec:
+        """What the trial is.
+
+        Raises:
+            FileNotFoundError: it was never started.
+            UserError: the record is not readable.
+        """
+        return self._read_spec_file().spec
+
+    def append_evaluation(self, evaluation: Evaluation) -> None:
+        """Add a row to the curve: handed to the operating system, not forced to the disk."""
+        append_line(self.curve_jsonl, _row(evaluation))
+
+    def read_curve(self) -> list[Evaluation]:
+        """The curve, an evaluation an epoch, without what a crash tore at its end.
+
+        A row that goes back to an earlier epoch, as a resumed trial's does, takes the place of
+        all rows from that epoch on. Numbers that are not finite read as NaN.
+
+        Raises:
+            UserError: a row is not readable.
+        """
+        curve: list[Evaluation] = []
+        for number, line in enumerate(read_lines(self.curve_jsonl), start=1):
+            where = f"{self.curve_jsonl}:{number}"
+            row = parse_numbers(Evaluation, line, where=where, fix=self._fix)
+            while curve and curve[-1].epoch >= row.epoch:
+                curve.pop()
+            curve.append(row)
+        return curve
+
+    def cut_curve(self, epochs: int) -> None:
+        """Drop the rows after an epoch, the last that a checkpoint holds."""
+        rows = [_row(row) + "\n" for row in self.read_curve() if row.epoch <= epochs]
+        write_text(self.curve_jsonl, "".join(rows))
+
+    def write_result(self, result: TrialResult) -> None:
+        """Write how the trial ended, once its curve is safe on the disk."""
+        if self.curve_jsonl.exists():
+            with self.curve_jsonl.open("rb") as curve:
+                os.fsync(curve.fileno())
+        write_text(self.result_json, json_text(result.model_dump(mode="json")) + "\n")
+
+    def read_result(self) -> TrialResult | None:
+        """How the trial ended; None if it has not.
+
+        Raises:
+            UserError: the record is not readable.
+        """
+        try:
+            text = self.result_json.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        return parse_numbers(TrialResult, text, where=str(self.result_json), fix=self._fix)
+
+    def read(self) -> TrialRecord:
+        """All of the trial's records.
+
+        Raises:
+            FileNotFoundError: it was never started.
+            UserError: a record is not readable.
+        """
+        content = self._read_spec_file()
+        return TrialRecord(
+            content.spec, content.facts, tuple(self.read_curve()), self.read_result()
+        )
+
+    def _read_spec_file(self) -> _SpecFile:
+        text = self.spec_json.read_text(encoding="utf-8")
+        return parse(_SpecFile, text, where=str(self.spec_json), fix=self._fix)
+
+    @property
+    def _fix(self) -> str:
+        return f"move {self.path} away; the sweep's command then runs the trial again"
+
+
+def _row(evaluation: Evaluation) -> str:
+    return json_text(evaluation.model_dump(), indent=None)
