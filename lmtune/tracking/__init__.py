@@ -1,0 +1,28 @@
+"""Observers of a sweep, all in the driver: the records' writer and MLflow.
+
+Nothing here is imported by a worker, and MLflow not before there is something to write.
+"""
+
+from __future__ import annotations
+
+from lmtune.tracking.mlflow_observer import MlflowObserver
+from lmtune.tracking.observer import Observer
+from lmtune.tracking.records import RecordsObserver
+from lmtune.tracking.uri import (
+    TrackingUri,
+    check_tracking,
+    check_uri,
+    mask_credentials,
+    resolve_uri,
+)
+
+__all__ = [
+    "MlflowObserver",
+    "Observer",
+    "RecordsObserver",
+    "TrackingUri",
+    "check_tracking",
+    "check_uri",
+    "mask_credentials",
+    "resolve_uri",
+]
