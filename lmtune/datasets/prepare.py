@@ -43,6 +43,7 @@ def prepare_dataset(config: DatasetConfig, *, project: Path, where: str = "datas
         config: the `dataset` section.
         project: the folder that relative paths start from, and that holds `data/cache`.
         where: place of the `dataset` section in the sweep file, for the messages.
+
     Raises:
         DataError: the corpus is missing, unreadable or too short for one window, or the cache
             cannot be written.

@@ -17,6 +17,7 @@ class TrainingWindows:
     Args:
         tokens: the training split, any unsigned type, longer than `context_length`.
         seed: of offsets and orders; those of a pass are drawn from SeedSequence([seed, pass]).
+
     Attributes:
         windows_per_pass: the same for each pass.
     """

@@ -74,6 +74,7 @@ def read_corpus(config: CorpusConfig, *, project: Path, where: str) -> CorpusTex
         config: the `corpus` section.
         project: the folder that relative paths start from.
         where: place of the corpus in the sweep file, for the messages.
+
     Raises:
         DataError: with all that `check_corpus` finds, or what reading brought to light.
     """

@@ -31,6 +31,7 @@ class MarkovSource:
     Args:
         transitions: float64, one axis for each symbol of the context, the oldest first, and a
             last one for the next symbol; sums to 1 over the last.
+
     Raises:
         ArithmeticError: the chain mixes so slowly that its stationary state was not found.
     """

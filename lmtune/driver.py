@@ -1,0 +1,154 @@
+"""Drives a sweep from its specification to its report: what a front door that runs one calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from lmtune.analysis import Summary, write_report
+from lmtune.datasets import Dataset
+from lmtune.errors import SpecError
+from lmtune.records import DatasetFacts, ExperimentFolder, describe_environment, write_tables
+from lmtune.spec.sweep import SweepSpec
+from lmtune.terminal import terminal
+from lmtune.tracking import MlflowObserver, Observer, RecordsObserver
+from lmtune.training import check_training
+from lmtune.tuning import (
+    Conductor,
+    PreparedDatasets,
+    SweepOutcome,
+    prepare_conductor,
+    ray_cluster,
+    run_sweep,
+)
+
+
+def drive(
+    sweep: SweepSpec,
+    *,
+    spec: Path,
+    folder: ExperimentFolder,
+    project: Path,
+    console: Console,
+    address: str | None = None,
+) -> tuple[SweepOutcome, Summary]:
+    """Run what is left of a sweep, and bring its tables, report and MLflow runs up to date.
+
+    Args:
+        sweep: as understood.
+        spec: its file, kept with the records.
+        folder: of the experiment, held by this process.
+        project: the folder that `data/` and `mlruns/` are in.
+        console: where progress is shown.
+        address: of a Ray cluster; this machine if None.
+
+    Raises:
+        UserError: the sweep cannot be run here; nothing was started.
+    """
+    _check_training(sweep, spec)
+    prepared = PreparedDatasets(project)
+    datasets = {each.name: prepared.get(each.config.dataset) for each in sweep.variants}
+    environment = describe_environment(project)
+    folder.write_sweep_yaml(spec.read_text(encoding="utf-8"))
+    folder.write_sweep(sweep, {name: _facts(dataset) for name, dataset in datasets.items()})
+    folder.write_environment(environment)
+    _say_unknown_tokens(datasets, console)
+
+    mlflow = _mlflow(sweep, folder, project, environment.get("git_commit"))
+    observers: list[Observer] = [RecordsObserver(folder), terminal(console, sweep)]
+    observers += [mlflow] if mlflow is not None else []
+    conductor = prepare_conductor(sweep, folder=folder, datasets=prepared, observers=observers)
+    for observer in observers:
+        observer.sweep_started(sweep, datasets)
+    try:
+        conductor.resume()
+        outcome = _run(conductor, sweep, folder, prepared, console, address)
+    finally:
+        for observer in observers:
+            observer.sweep_ended(conductor.is_finished)
+    write_tables(folder)
+    summary = write_report(folder)
+    if mlflow is not None:
+        _keep_in_mlflow(mlflow, folder, console)
+    return outcome, summary
+
+
+def _run(
+    conductor: Conductor,
+    sweep: SweepSpec,
+    folder: ExperimentFolder,
+    prepared: PreparedDatasets,
+    console: Console,
+    address: str | None,
+) -> SweepOutcome:
+    """Run what is left on Ray; without Ray where nothing is."""
+    if conductor.is_finished:
+        return SweepOutcome(conductor.results, 0, is_finished=True, signal=None, time_is_up=False)
+    with ray_cluster(address) as cluster:
+        slots = cluster.num_slots(sweep.resources)
+        console.print(f"{slots} trials at once; Ray dashboard: {cluster.dashboard_url or 'off'}")
+        return run_sweep(conductor, sweep, folder=folder, datasets=prepared, cluster=cluster)
+
+
+def _check_training(sweep: SweepSpec, spec: Path) -> None:
+    device = "cuda" if sweep.resources.gpu else "cpu"
+    problems = [
+        problem
+        for variant in sweep.variants
+        for problem in check_training(variant.config, device, f"{spec}: variant {variant.name}")
+    ]
+    if problems:
+        raise SpecError(problems)
+
+
+def _facts(dataset: Dataset) -> DatasetFacts:
+    return DatasetFacts(
+        fingerprint=dataset.fingerprint,
+        vocab_size=dataset.vocab_size,
+        train_tokens=len(dataset.train.tokens),
+        validation_tokens=len(dataset.validation.tokens),
+        bytes_per_token=dataset.bytes_per_token,
+        entropy_rate=dataset.entropy_rate,
+    )
+
+
+def _say_unknown_tokens(datasets: Mapping[str, Dataset], console: Console) -> None:
+    """Text that the tokenizer does not know is scored as one unknown token: say how much it is."""
+    seen = {dataset.fingerprint: dataset for dataset in datasets.values()}
+    for dataset in seen.values():
+        for split, count in dataset.unknown_tokens.items():
+            if count:
+                total = len(dataset.splits[split].tokens)
+                console.print(
+                    f"{count} of {total} {split} tokens are unknown to the tokenizer, which knows "
+                    "the training text alone."
+                )
+
+
+def _mlflow(
+    sweep: SweepSpec, folder: ExperimentFolder, project: Path, git_commit: str | None
+) -> MlflowObserver | None:
+    config = sweep.tracking.mlflow
+    if config is None:
+        return None
+    return MlflowObserver(
+        config, project=project, experiment=folder, sweep=sweep, git_commit=git_commit
+    )
+
+
+def _keep_in_mlflow(mlflow: MlflowObserver, folder: ExperimentFolder, console: Console) -> None:
+    mlflow.log_artifacts(_artifacts(folder))
+    for problem in mlflow.problems:
+        console.print(str(problem), markup=False, highlight=False)
+
+
+def _artifacts(folder: ExperimentFolder) -> Sequence[Path]:
+    return (
+        folder.sweep_yaml,
+        folder.report_md,
+        folder.summary_json,
+        folder.trials_csv,
+        folder.curves_csv,
+    )

@@ -1,0 +1,63 @@
+"""What can be found wrong before anything is started: files, tracking, this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lmtune.datasets import check_dataset
+from lmtune.errors import Problem, SpecError
+from lmtune.machine import available_cpus, available_gpus
+from lmtune.spec.sweep import Resources, SweepSpec
+from lmtune.tracking import check_tracking
+
+
+def check_surroundings(sweep: SweepSpec, spec: Path, project: Path, *, is_local: bool) -> None:
+    """Check what the sweep needs around it.
+
+    Args:
+        sweep: as understood.
+        spec: the file, for messages.
+        project: the folder that `data/` and `mlruns/` are in.
+        is_local: whether trials run on this machine.
+
+    Raises:
+        SpecError: with all that is wrong.
+    """
+    problems = _check_datasets(sweep, spec, project)
+    problems += check_tracking(sweep.tracking, project)
+    if is_local:
+        problems += check_resources(sweep.resources, spec)
+    if problems:
+        raise SpecError(problems)
+
+
+def check_resources(resources: Resources, spec: Path) -> list[Problem]:
+    """What one trial asks for beyond this machine: Ray would wait for it for ever."""
+    problems = []
+    cpus = available_cpus()
+    if resources.cpu > cpus:
+        problems.append(_beyond(spec, "cpu", resources.cpu, cpus))
+    if resources.gpu > 0 and resources.gpu > (gpus := available_gpus()):
+        problems.append(_beyond(spec, "gpu", resources.gpu, gpus))
+    return problems
+
+
+def _beyond(spec: Path, kind: str, asked: float, available: int) -> Problem:
+    return Problem(
+        f"{spec}: resources.{kind}",
+        f"a trial asks for {asked:g} {kind.upper()}s, and this machine has {available}",
+        f"at most {available}",
+        f"--set resources.{kind}={available}",
+    )
+
+
+def _check_datasets(sweep: SweepSpec, spec: Path, project: Path) -> list[Problem]:
+    """Each corpus of the sweep once, under the first variant that reads it."""
+    problems: dict[str, list[Problem]] = {}
+    for variant in sweep.variants:
+        dataset = variant.config.dataset
+        key = dataset.model_dump_json()
+        if key not in problems:
+            where = f"{spec}: variant {variant.name}: dataset.corpus"
+            problems[key] = check_dataset(dataset, project=project, where=where)
+    return [problem for each in problems.values() for problem in each]

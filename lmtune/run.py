@@ -1,0 +1,83 @@
+"""`python -m lmtune.run SPEC`: run a sweep, or what is left of it, and say what it found.
+
+What is cheap to check is checked before torch, Ray or MLflow is imported.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from lmtune.errors import LmtuneError, UserError
+from lmtune.spec import read_sweep
+
+DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def main(
+    spec: Annotated[Path, typer.Argument(help="The sweep file.", show_default=False)],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="PATH=VALUE",
+            help="Override a value of the file, such as base.model.size=small. Repeatable.",
+        ),
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Join the Ray cluster at this address.")
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Run a sweep. The same command again goes on where it ended, and runs only what is missing."""
+    try:
+        code = run(spec, overrides or [], address=address, console=Console())
+    except LmtuneError as error:
+        if debug:
+            raise
+        print(error, file=sys.stderr)  # noqa: T201 - the front door
+        code = WRONG_INPUT if isinstance(error, UserError) else FAILED
+    except KeyboardInterrupt:
+        print("Interrupted. The same command goes on from here.", file=sys.stderr)  # noqa: T201
+        code = INTERRUPTED
+    raise typer.Exit(code)
+
+
+def run(spec: Path, overrides: list[str], *, address: str | None, console: Console) -> int:
+    """Run a sweep in the current directory; the exit code.
+
+    Raises:
+        UserError: something in the input is wrong; nothing was started.
+        SweepError: the sweep as a whole broke.
+    """
+    project = Path.cwd()
+    sweep = read_sweep(spec, overrides)
+    # deferred, each as late as it can be: numpy; then torch, Ray and pandas
+    from lmtune.preflight import check_surroundings
+
+    check_surroundings(sweep, spec, project, is_local=address is None)
+    from lmtune.records import ExperimentFolder
+
+    folder = ExperimentFolder(project / "experiments" / sweep.name)
+    with folder.hold():
+        from lmtune.driver import drive
+        from lmtune.ending import print_ending
+
+        outcome, summary = drive(
+            sweep, spec=spec, folder=folder, project=project, console=console, address=address
+        )
+        print_ending(summary, outcome, folder, console)
+    if outcome.signal is not None:
+        return INTERRUPTED
+    return FAILED if outcome.num_failed else DONE
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,264 @@
+"""What a person sees while a sweep runs: a live table, or plain lines where nobody watches."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from lmtune.datasets import Dataset
+from lmtune.spec.result import Evaluation, Status, TrialFacts, TrialResult
+from lmtune.spec.sweep import Metric, SweepSpec, Variant
+from lmtune.spec.trial import Phase, TrialSpec
+
+REFRESHES_PER_S = 2
+
+
+def planned_trials(sweep: SweepSpec, variant: Variant) -> dict[Phase, int]:
+    """How many trials of a variant each phase runs, at most."""
+    tune = sweep.num_tune_trials(variant)
+    configurations = min(sweep.seeds.top_k, tune) if tune else 1
+    return {"tune": tune, "confirm": configurations * len(sweep.seeds.confirm)}
+
+
+@dataclass
+class VariantProgress:
+    """The counts of one variant."""
+
+    planned: dict[Phase, int]
+    ended: dict[Phase, Counter[Status]] = field(
+        default_factory=lambda: {"tune": Counter(), "confirm": Counter()}
+    )
+    running: Counter[Phase] = field(default_factory=Counter)
+    best: float | None = None
+
+    def num_left(self, phase: Phase) -> int:
+        """Trials of a phase that have not ended."""
+        return max(0, self.planned[phase] - self.ended[phase].total())
+
+
+class Progress:
+    """Counts of a sweep, kept as it goes on; observes the sweep.
+
+    Args:
+        sweep: what runs.
+    """
+
+    def __init__(self, sweep: SweepSpec) -> None:
+        self.metric = sweep.metric
+        self.variants = {
+            each.name: VariantProgress(planned_trials(sweep, each)) for each in sweep.variants
+        }
+        self._started_at = time.monotonic()
+        self._durations: dict[Phase, list[float]] = {"tune": [], "confirm": []}
+        self._last_values: dict[str, float] = {}
+        self._running: dict[str, tuple[TrialSpec, float]] = {}
+
+    @property
+    def elapsed_s(self) -> float:
+        """Since this run of the sweep began."""
+        return time.monotonic() - self._started_at
+
+    @property
+    def num_ended(self) -> int:
+        """Trials that ended, earlier runs included."""
+        return sum(c.total() for each in self.variants.values() for c in each.ended.values())
+
+    @property
+    def num_planned(self) -> int:
+        """Trials of the whole sweep, at most."""
+        return sum(sum(each.planned.values()) for each in self.variants.values())
+
+    def trials_per_minute(self) -> float | None:
+        """Trials that ended in this run, a minute; None before the first."""
+        ended = sum(map(len, self._durations.values()))
+        return 60 * ended / self.elapsed_s if ended else None
+
+    def left_s(self) -> float | None:
+        """Seconds to the end, if trials go on as those of this run did; None before the first.
+
+        A confirm trial, before one has ended, is taken to last as long as the longest tune trial.
+        """
+        tune, confirm = self._durations["tune"], self._durations["confirm"]
+        if not tune and not confirm:
+            return None
+        confirm_s = sum(confirm) / len(confirm) if confirm else max(tune)
+        tune_s = sum(tune) / len(tune) if tune else confirm_s
+        expected_s: dict[Phase, float] = {"tune": tune_s, "confirm": confirm_s}
+        left = sum(
+            each.num_left(phase) * expected_s[phase]
+            for each in self.variants.values()
+            for phase in expected_s
+        )
+        now = time.monotonic()
+        begun = sum(min(now - at, expected_s[trial.phase]) for trial, at in self._running.values())
+        return max(0.0, left - begun) / max(1, len(self._running))
+
+    def sweep_started(self, sweep: SweepSpec, datasets: Mapping[str, Dataset]) -> None:
+        """Start the clock."""
+        self._started_at = time.monotonic()
+
+    def trial_known(
+        self, trial: TrialSpec, result: TrialResult, curve: Sequence[Evaluation]
+    ) -> None:
+        """Count a trial that an earlier run finished."""
+        for evaluation in curve[-1:]:
+            self._enter(trial, evaluation)
+        self._count(trial, result.status)
+
+    def trial_started(self, trial: TrialSpec, facts: TrialFacts) -> None:
+        """Count a trial as running."""
+        self._running[trial.trial_id] = trial, time.monotonic()
+        self.variants[trial.variant].running[trial.phase] += 1
+
+    def trial_evaluated(self, trial: TrialSpec, evaluation: Evaluation) -> None:
+        """Remember the last value of a trial."""
+        self._enter(trial, evaluation)
+
+    def trial_ended(self, trial: TrialSpec, result: TrialResult) -> None:
+        """Count a trial as ended."""
+        _, started_at = self._running.pop(trial.trial_id)
+        self._durations[trial.phase].append(time.monotonic() - started_at)
+        self.variants[trial.variant].running[trial.phase] -= 1
+        self._count(trial, result.status)
+
+    def sweep_ended(self, finished: bool) -> None:
+        """Nothing: the counts stay."""
+
+    def _enter(self, trial: TrialSpec, evaluation: Evaluation) -> None:
+        self._last_values[trial.trial_id] = float(getattr(evaluation, self.metric.name))
+
+    def _count(self, trial: TrialSpec, status: Status) -> None:
+        variant = self.variants[trial.variant]
+        variant.ended[trial.phase][status] += 1
+        if status == "completed":
+            value = self._last_values[trial.trial_id]
+            if variant.best is None or is_better(value, variant.best, self.metric):
+                variant.best = value
+
+
+def is_better(value: float, other: float, metric: Metric) -> bool:
+    """Whether a value is the better of two."""
+    return value < other if metric.goal == "minimize" else value > other
+
+
+def format_duration(seconds: float | None) -> str:
+    """`1h02m`, `3m20s`, `45s`; `-` where it is not known."""
+    if seconds is None:
+        return "-"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60}h{minutes % 60:02d}m"
+    return f"{minutes}m{rest:02d}s" if minutes else f"{rest}s"
+
+
+class LiveTable(Progress):
+    """A table that redraws itself, for a terminal.
+
+    Args:
+        console: a terminal.
+        sweep: what runs.
+    """
+
+    def __init__(self, console: Console, sweep: SweepSpec) -> None:
+        super().__init__(sweep)
+        self._live = Live(
+            console=console,
+            get_renderable=self._render,
+            refresh_per_second=REFRESHES_PER_S,
+            transient=True,
+        )
+
+    def sweep_started(self, sweep: SweepSpec, datasets: Mapping[str, Dataset]) -> None:
+        """Begin to draw."""
+        super().sweep_started(sweep, datasets)
+        self._live.start()
+
+    def sweep_ended(self, finished: bool) -> None:
+        """Draw no more."""
+        self._live.stop()
+
+    def _render(self) -> Group:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        table.add_column("variant")
+        for name in ("tuned", "stopped", "diverged", "failed", "confirmed", "running"):
+            table.add_column(name, justify="right")
+        table.add_column(f"best {self.metric.name}", justify="right")
+        for name, variant in self.variants.items():
+            table.add_row(Text(name), *_cells(variant))
+        return Group(self._headline(), table)
+
+    def _headline(self) -> Text:
+        rate = self.trials_per_minute()
+        return Text(
+            f"{self.num_ended} of {self.num_planned} trials, "
+            f"{len(self._running)} running, "
+            f"{'-' if rate is None else f'{rate:.1f}'} a minute, "
+            f"{format_duration(self.elapsed_s)} elapsed, {format_duration(self.left_s())} left"
+        )
+
+
+def _cells(variant: VariantProgress) -> list[str]:
+    """The cells of a variant's row, without its name."""
+    tune, confirm = variant.ended["tune"], variant.ended["confirm"]
+    both = tune + confirm
+    return [
+        f"{tune.total()}/{variant.planned['tune']}" if variant.planned["tune"] else "-",
+        *(str(both[status] or "") for status in ("stopped", "diverged", "failed")),
+        f"{confirm.total()}/{variant.planned['confirm']}",
+        " ".join(f"{count} {phase}" for phase, count in variant.running.items() if count),
+        "-" if variant.best is None else f"{variant.best:.4f}",
+    ]
+
+
+class PlainLines(Progress):
+    """A line an event, for logs and pipes.
+
+    Args:
+        console: any output.
+        sweep: what runs.
+    """
+
+    def __init__(self, console: Console, sweep: SweepSpec) -> None:
+        super().__init__(sweep)
+        self._console = console
+
+    def trial_started(self, trial: TrialSpec, facts: TrialFacts) -> None:
+        """Print which trial starts."""
+        super().trial_started(trial, facts)
+        values = "".join(f" {path}={value}" for path, value in trial.parameters.items())
+        self._print(trial, f"started: seed {trial.seed}{values}")
+
+    def trial_evaluated(self, trial: TrialSpec, evaluation: Evaluation) -> None:
+        """Print the epoch's value."""
+        super().trial_evaluated(trial, evaluation)
+        value = getattr(evaluation, self.metric.name)
+        epochs = trial.config.training.epochs
+        self._print(trial, f"epoch {evaluation.epoch}/{epochs}: {self.metric.name} {value:.4f}")
+
+    def trial_ended(self, trial: TrialSpec, result: TrialResult) -> None:
+        """Print how it ended, and how far the sweep is."""
+        super().trial_ended(trial, result)
+        reason = f": {result.message.splitlines()[-1]}" if result.message else ""
+        self._print(
+            trial,
+            f"{result.status} after epoch {result.epochs_done}{reason} "
+            f"({self.num_ended} of {self.num_planned} trials, "
+            f"{format_duration(self.left_s())} left)",
+        )
+
+    def _print(self, trial: TrialSpec, event: str) -> None:
+        clock = time.strftime("%H:%M:%S")
+        line = f"{clock} {trial.variant} {trial.phase} {trial.trial_id} {event}"
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def terminal(console: Console, sweep: SweepSpec) -> LiveTable | PlainLines:
+    """The display that suits a console."""
+    return LiveTable(console, sweep) if console.is_terminal else PlainLines(console, sweep)

@@ -1,0 +1,106 @@
+"""Starting Ray, quietly and on this machine alone, or joining a cluster; and what fits on it."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from lmtune.errors import Problem, ResourceError
+from lmtune.machine import available_cpus
+from lmtune.spec.sweep import Resources
+
+_QUIET: dict[str, Any] = {"logging_level": logging.WARNING, "log_to_driver": False}
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A Ray cluster that this process is connected to.
+
+    Attributes:
+        dashboard_url: None where the dashboard does not run.
+        num_cpus: of all nodes.
+        num_gpus: of all nodes.
+    """
+
+    dashboard_url: str | None
+    num_cpus: float
+    num_gpus: float
+
+    def num_slots(self, resources: Resources) -> int:
+        """Trials that run at once.
+
+        Raises:
+            ResourceError: not even one fits.
+        """
+        slots = int(self.num_cpus // resources.cpu)
+        if resources.gpu:
+            slots = min(slots, int(self.num_gpus / resources.gpu))
+        if slots == 0:
+            raise ResourceError(
+                Problem(
+                    "resources",
+                    f"a trial asks for {resources.cpu} CPUs and {resources.gpu:g} GPUs, and the "
+                    f"cluster has {self.num_cpus:g} and {self.num_gpus:g}",
+                    "resources that fit on the cluster",
+                    "lower resources.cpu or resources.gpu with --set",
+                )
+            )
+        return min(slots, resources.max_concurrent or slots)
+
+
+@contextmanager
+def ray_cluster(address: str | None = None) -> Iterator[Cluster]:
+    """Start Ray on this machine, with its dashboard on 127.0.0.1, or join a cluster.
+
+    Args:
+        address: of a running cluster (`ray://...`, `host:port` or `auto`); a Ray of its own if
+            None, which ends with the context.
+
+    Raises:
+        ResourceError: no cluster answers at the address.
+    """
+    try:
+        context = _start() if address is None else ray.init(address, **_QUIET)
+    except ConnectionError as error:
+        raise ResourceError(
+            Problem(
+                f"--address {address}",
+                f"no Ray cluster answers there: {error}",
+                "the address that `ray start --head` printed",
+                "start the cluster, or leave --address out to use this machine",
+            )
+        ) from error
+    resources = ray.cluster_resources()
+    try:
+        yield Cluster(
+            dashboard_url=f"http://{context.dashboard_url}" if context.dashboard_url else None,
+            num_cpus=resources.get("CPU", 0.0),
+            num_gpus=resources.get("GPU", 0.0),
+        )
+    finally:
+        session = _session_folder()
+        ray.shutdown()
+        if address is None:
+            shutil.rmtree(session, ignore_errors=True)  # Ray never clears its own sessions
+
+
+def _start() -> ray._private.worker.BaseContext:
+    return ray.init(
+        "local",
+        num_cpus=available_cpus(),
+        include_dashboard=True,
+        dashboard_host="127.0.0.1",
+        **_QUIET,
+    )
+
+
+def _session_folder() -> Path:
+    context = ray.get_runtime_context()
+    return Path(str(context.get_temp_dir()), str(context.get_session_name()))

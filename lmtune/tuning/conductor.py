@@ -1,0 +1,328 @@
+"""What runs next, and what an outcome means: the sweep's logic, without Ray.
+
+Three kinds of work, in this order: trials that an earlier run left unfinished, confirm trials,
+new proposals of the first variant whose tune phase is not over. A variant's confirm phase is
+queued as soon as its last tune trial has ended.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial
+
+from lmtune.datasets import Dataset
+from lmtune.errors import CheckpointError, SpecError
+from lmtune.models import count_parameters, flops_per_token
+from lmtune.records import ExperimentFolder, TrialFolder
+from lmtune.spec.dataset import DatasetConfig
+from lmtune.spec.result import Evaluation, Status, TrialFacts, TrialResult
+from lmtune.spec.sweep import SweepSpec, Variant
+from lmtune.spec.trial import Phase, Scalar, TrialConfig, TrialSpec
+from lmtune.tracking import Observer
+from lmtune.training import CheckpointFolder
+from lmtune.tuning.early_stopping import VariantAsha
+from lmtune.tuning.study import VariantStudy
+
+FINAL_STATUSES: frozenset[Status] = frozenset({"completed", "stopped", "diverged"})
+"""A trial that ended so is not run again; a failed or interrupted one is."""
+
+
+class Datasets(Protocol):
+    """Where the conductor gets the prepared data of a trial from."""
+
+    def get(self, config: DatasetConfig) -> Dataset:
+        """The prepared dataset of a configuration."""
+
+
+@dataclass
+class VariantSearch:
+    """One variant's tune phase."""
+
+    variant: Variant
+    study: VariantStudy
+    asha: VariantAsha | None
+    open: dict[str, FrozenTrial] = field(default_factory=dict)
+    """Proposals whose outcome the study has not been told, by trial id."""
+    tuned: dict[str, TrialSpec] = field(default_factory=dict)
+    """Trials that ended, by trial id."""
+    is_confirmed: bool = False
+
+    @property
+    def is_over(self) -> bool:
+        """Nothing runs and nothing is left to propose."""
+        return not self.open and self.study.num_left == 0
+
+
+class Conductor:
+    """Hands out the trials of a sweep and takes in what becomes of them.
+
+    Args:
+        sweep: what to do.
+        folder: the records, which say what is done already.
+        datasets: prepared data by configuration.
+        storage: of the Optuna studies.
+        observers: told of everything, in this order.
+    """
+
+    def __init__(
+        self,
+        sweep: SweepSpec,
+        *,
+        folder: ExperimentFolder,
+        datasets: Datasets,
+        storage: BaseStorage,
+        observers: Sequence[Observer],
+    ) -> None:
+        self._sweep = sweep
+        self._folder = folder
+        self._datasets = datasets
+        self._observers = observers
+        self._curves: dict[str, list[Evaluation]] = {}
+        self._results: dict[str, TrialResult] = {}
+        self._running: dict[str, TrialSpec] = {}
+        self._queue: deque[TrialSpec] = deque()
+        self._searches = {
+            variant.name: self._open_search(variant, storage)
+            for variant in sweep.variants
+            if variant.parameters
+        }
+
+    def resume(self) -> None:
+        """Bring the sweep to where its records and studies left it. Call it once, first."""
+        for search in self._searches.values():
+            self._take_up(search)
+        self._confirm_unsearched()
+
+    @property
+    def num_running(self) -> int:
+        """Trials that were handed out and have not ended."""
+        return len(self._running)
+
+    @property
+    def is_finished(self) -> bool:
+        """Nothing runs and nothing is left to run."""
+        return (
+            not self._running
+            and not self._queue
+            and all(search.is_over for search in self._searches.values())
+        )
+
+    @property
+    def results(self) -> dict[str, TrialResult]:
+        """How each trial that ended did so, by trial id, earlier runs of the sweep included."""
+        return self._results
+
+    def next_trial(self) -> TrialSpec | None:
+        """A trial to run now; None where there is none, or none before a running one ends."""
+        if not self._queue:
+            self._propose()
+        return self._start(self._queue.popleft()) if self._queue else None
+
+    def evaluated(self, trial: TrialSpec, evaluation: Evaluation) -> bool:
+        """Take in an evaluation of a running trial; whether the trial should go on."""
+        curve = self._curves[trial.trial_id]
+        del curve[evaluation.epoch - 1 :]  # a resumed trial repeats what its checkpoint lacked
+        curve.append(evaluation)
+        for observer in self._observers:
+            observer.trial_evaluated(trial, evaluation)
+        return self._is_kept(trial, evaluation)
+
+    def ended(self, trial: TrialSpec, status: Status, message: str = "") -> None:
+        """Take in how a running trial ended. Further calls for the same trial change nothing."""
+        if self._running.pop(trial.trial_id, None) is None:
+            return
+        curve = self._curves[trial.trial_id]
+        result = TrialResult(
+            trial_id=trial.trial_id,
+            status=status,
+            epochs_done=len(curve),
+            facts=self._facts(trial),
+            train_time_s=curve[-1].elapsed_s if curve else 0.0,
+            message=message,
+        )
+        for observer in self._observers:
+            observer.trial_ended(trial, result)
+        self._take_in(trial, result)
+
+    def _start(self, trial: TrialSpec) -> TrialSpec:
+        self._running[trial.trial_id] = trial
+        facts = self._facts(trial)
+        for observer in self._observers:
+            observer.trial_started(trial, facts)
+        return trial
+
+    def _enqueue(self, trial: TrialSpec) -> None:
+        """Queue a trial, unless the records hold all of it already: then it counts as ended."""
+        recorded = self._folder.trial(trial.trial_id)
+        result = recorded.read_result()
+        self._curves[trial.trial_id] = curve = recorded.read_curve()
+        for evaluation in curve:
+            self._is_kept(trial, evaluation)
+        if result is not None and result.status in FINAL_STATUSES:
+            self._take_in_known(trial, result)
+        elif _usable_epochs(recorded, curve) == trial.config.training.epochs:
+            self._start(trial)  # the driver died just before it wrote the result
+            self.ended(trial, "completed")
+        else:
+            self._queue.append(trial)
+
+    def _is_kept(self, trial: TrialSpec, evaluation: Evaluation) -> bool:
+        """Enter an evaluation into its rung; whether the trial should go on."""
+        search = self._searches.get(trial.variant)
+        if trial.phase == "confirm" or search is None or search.asha is None:
+            return True
+        return search.asha.keeps(trial.trial_id, evaluation)
+
+    def _take_in_known(self, trial: TrialSpec, result: TrialResult) -> None:
+        for observer in self._observers:
+            observer.trial_known(trial, result, self._curves[trial.trial_id])
+        self._take_in(trial, result)
+
+    def _take_in(self, trial: TrialSpec, result: TrialResult) -> None:
+        self._results[trial.trial_id] = result
+        search = self._searches.get(trial.variant)
+        if trial.phase == "tune" and search is not None:
+            proposal = search.open.pop(trial.trial_id)
+            search.study.tell(proposal, result.status, self._curves[trial.trial_id])
+            search.tuned[trial.trial_id] = trial
+            self._confirm_if_over(search)
+
+    def _open_search(self, variant: Variant, storage: BaseStorage) -> VariantSearch:
+        sweep = self._sweep
+        assert sweep.method is not None
+        asha = sweep.early_terminate
+        return VariantSearch(
+            variant=variant,
+            study=VariantStudy(
+                variant,
+                method=sweep.method,
+                num_trials=sweep.num_tune_trials(variant),
+                seed=sweep.seeds.tune[0],
+                metric=sweep.metric,
+                data_fingerprint=self._datasets.get(variant.config.dataset).fingerprint,
+                storage=storage,
+            ),
+            asha=VariantAsha(asha, sweep.metric, variant.config.training.epochs) if asha else None,
+        )
+
+    def _take_up(self, search: VariantSearch) -> None:
+        """Take in the proposals of earlier runs, and queue those that have not ended."""
+        trials = []
+        for proposal in search.study.proposals():
+            trial = self._tune_trial(search, proposal)
+            if trial is not None and trial.trial_id not in search.open:
+                search.open[trial.trial_id] = proposal
+                trials.append(trial)
+        for trial in trials:
+            self._enqueue(trial)
+        self._confirm_if_over(search)
+
+    def _propose(self) -> None:
+        """Queue a new trial of the first search that has one."""
+        for search in self._searches.values():
+            while search.study.num_left and not self._queue:
+                self._propose_from(search)
+            self._confirm_if_over(search)
+            if self._queue:
+                return
+
+    def _propose_from(self, search: VariantSearch) -> None:
+        proposal = search.study.ask()
+        trial = self._tune_trial(search, proposal)
+        if trial is None or trial.trial_id in search.open:
+            search.study.tell(proposal, "failed", [])
+        elif trial.trial_id in search.tuned:  # the same values as an earlier trial
+            status = self._results[trial.trial_id].status
+            search.study.tell(proposal, status, self._curves[trial.trial_id])
+        else:
+            search.open[trial.trial_id] = proposal
+            self._enqueue(trial)
+
+    def _confirm_if_over(self, search: VariantSearch) -> None:
+        """Queue the confirm phase of a variant whose tune phase has just ended."""
+        if not search.is_over or search.is_confirmed:
+            return
+        search.is_confirmed = True
+        for parameters in self._best_parameters(search):
+            for seed in self._sweep.seeds.confirm:
+                self._enqueue(self._trial(search.variant, "confirm", seed, parameters))
+
+    def _confirm_unsearched(self) -> None:
+        """Queue variants without a search.
+
+        Seed by seed, so that a sweep that is cut short has compared all variants on some seeds.
+        """
+        for seed in self._sweep.seeds.confirm:
+            for variant in self._sweep.variants:
+                if not variant.parameters:
+                    self._enqueue(self._trial(variant, "confirm", seed, {}))
+
+    def _best_parameters(self, search: VariantSearch) -> list[dict[str, Scalar]]:
+        """The searched values of a variant's best completed tune trials, best first."""
+        metric = self._sweep.metric
+        completed = [
+            trial
+            for trial_id, trial in search.tuned.items()
+            if self._results[trial_id].status == "completed"
+        ]
+        completed.sort(
+            key=lambda trial: float(getattr(self._curves[trial.trial_id][-1], metric.name)),
+            reverse=metric.goal == "maximize",
+        )
+        return [trial.parameters for trial in completed[: self._sweep.seeds.top_k]]
+
+    def _tune_trial(self, search: VariantSearch, proposal: FrozenTrial) -> TrialSpec | None:
+        """The trial of a proposal; None where no trial can be built from its values."""
+        try:
+            return self._trial(search.variant, "tune", self._sweep.seeds.tune[0], proposal.params)
+        except SpecError:
+            return None
+
+    def _trial(
+        self, variant: Variant, phase: Phase, seed: int, parameters: dict[str, Scalar]
+    ) -> TrialSpec:
+        config: TrialConfig = variant.trial_config(parameters)
+        return TrialSpec(
+            variant=variant.name,
+            phase=phase,
+            seed=seed,
+            config=config,
+            parameters=parameters,
+            data_fingerprint=self._datasets.get(config.dataset).fingerprint,
+        )
+
+    def _facts(self, trial: TrialSpec) -> TrialFacts:
+        dataset = self._datasets.get(trial.config.dataset)
+        sizes = {
+            "vocab_size": dataset.vocab_size,
+            "context_length": trial.config.dataset.context_length,
+        }
+        count = count_parameters(trial.config.model, **sizes)
+        return TrialFacts(
+            num_parameters=count.total,
+            num_non_embedding_parameters=count.non_embedding,
+            flops_per_token=flops_per_token(trial.config.model, **sizes),
+            epochs=trial.config.training.epochs,
+        )
+
+
+def _usable_epochs(recorded: TrialFolder, curve: Sequence[Evaluation]) -> int:
+    """Epochs that a trial can go on from; checkpoints that it cannot go on from are deleted.
+
+    A trial repeats to the bit, so one whose curve did not reach the disk, or whose checkpoint did
+    not survive, is trained again from the start.
+    """
+    checkpoints = CheckpointFolder(recorded.checkpoints)
+    try:
+        epochs = checkpoints.epochs_done
+    except CheckpointError:
+        epochs = len(curve) + 1
+    if epochs <= len(curve):
+        return epochs
+    checkpoints.discard()
+    return 0

@@ -1,0 +1,124 @@
+"""Ray Tune schedules: a searcher and a scheduler that only pass on what the conductor says.
+
+Tune asks the searcher for configurations and tells the scheduler of results. Both hold the
+conductor, whose state is in the records and the studies: Tune's own snapshots keep none of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ray.tune.execution.tune_controller import TuneController
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from lmtune.spec.result import Evaluation
+from lmtune.spec.trial import TrialSpec
+from lmtune.tuning.conductor import Conductor
+from lmtune.tuning.trainable import DIVERGED
+
+
+class ConductorSearcher(Searcher):  # type: ignore[misc] # Ray has no types
+    """Gives Tune the conductor's next trial whenever a slot is free.
+
+    Args:
+        conductor: decides what runs.
+        order: makes a trial's work order.
+        num_slots: trials at once.
+        is_stopping: whether no further trial should start.
+    """
+
+    def __init__(
+        self,
+        conductor: Conductor,
+        order: Callable[[TrialSpec], dict[str, Any]],
+        num_slots: int,
+        is_stopping: Callable[[], bool],
+    ) -> None:
+        super().__init__()
+        self._conductor = conductor
+        self._order = order
+        self._num_slots = num_slots
+        self._is_stopping = is_stopping
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The next work order; None to wait for a slot or an outcome; FINISHED at the end."""
+        if self._is_stopping():
+            return str(Searcher.FINISHED)
+        if self._conductor.num_running >= self._num_slots:
+            return None
+        trial = self._conductor.next_trial()
+        if trial is not None:
+            return self._order(trial)
+        return Searcher.FINISHED if self._conductor.is_finished else None
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Nothing: the scheduler passes outcomes on, which Tune tells more of them."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """An empty file, which Tune expects: there is nothing to keep."""
+        Path(checkpoint_path).touch()
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing, as nothing was saved."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+class ConductorScheduler(FIFOScheduler):  # type: ignore[misc] # as above
+    """Passes results and outcomes to the conductor and stops the trials that it gives up.
+
+    Args:
+        conductor: decides what goes on.
+    """
+
+    def __init__(self, conductor: Conductor) -> None:
+        super().__init__()
+        self._conductor = conductor
+        self._trials: dict[str, TrialSpec] = {}
+
+    def on_trial_add(self, tune_controller: TuneController, trial: Trial) -> None:
+        """Remember which trial of ours Tune's trial is."""
+        self._trials[trial.trial_id] = TrialSpec.model_validate_json(trial.config["trial"])
+
+    def on_trial_result(
+        self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]
+    ) -> str:
+        """Take in an evaluation, or the report of a divergence."""
+        spec = self._trials[trial.trial_id]
+        if DIVERGED in result:
+            self._conductor.ended(spec, "diverged", result[DIVERGED])
+            return str(TrialScheduler.STOP)
+        evaluation = Evaluation(**{name: result[name] for name in Evaluation.model_fields})
+        if self._conductor.evaluated(spec, evaluation):
+            return str(TrialScheduler.CONTINUE)
+        self._conductor.ended(spec, "stopped")
+        return str(TrialScheduler.STOP)
+
+    def on_trial_complete(
+        self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]
+    ) -> None:
+        """A trial that was not stopped above has trained all of its epochs."""
+        self._conductor.ended(self._trials.pop(trial.trial_id), "completed")
+
+    def on_trial_error(self, tune_controller: TuneController, trial: Trial) -> None:
+        """A trial's function raised, or its process died."""
+        self._conductor.ended(self._trials.pop(trial.trial_id), "failed", _last_error(trial))
+
+    def on_trial_remove(self, tune_controller: TuneController, trial: Trial) -> None:
+        """Nothing: only the end of the whole run removes trials, and leaves them to resume."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+def _last_error(trial: Trial) -> str:
+    """The traceback, or what Ray says of a process that died."""
+    error = trial.get_error()
+    return str(error).strip() if error is not None else "unknown"

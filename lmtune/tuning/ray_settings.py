@@ -1,0 +1,24 @@
+"""Ray's and Tune's environment variables, set before either is imported; workers inherit them.
+
+What the user has set already stays.
+"""
+
+from __future__ import annotations
+
+import os
+
+_SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # no telemetry
+    "RAY_AUTH_MODE": "token",  # the default of a local Ray, without the warning that it is on
+    "RAY_AIR_NEW_OUTPUT": "0",  # with verbose=0 the only way to silence Tune's own tables
+    "RAY_memory_monitor_refresh_ms": "0",  # its kills would end the whole sweep
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the records hold the results
+    "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # and the state
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "TUNE_MAX_PENDING_TRIALS_PG": "1000",  # all slots start at once; the searcher bounds them
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the runner has one, which remembers the signal
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+}
+
+for name, value in _SETTINGS.items():
+    os.environ.setdefault(name, value)
