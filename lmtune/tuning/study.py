@@ -37,6 +37,7 @@ from optuna.trial import FrozenTrial, TrialState
 from lmtune.spec.result import Evaluation, Status
 from lmtune.spec.search import (
     Categorical,
+    Constant,
     Distribution,
     FloatRange,
     IntRange,
@@ -67,6 +68,8 @@ def open_storage(folder: Path) -> BaseStorage:
 def optuna_distribution(distribution: Distribution) -> BaseDistribution:
     """The same values, in Optuna's words."""
     match distribution:
+        case Constant(value=value):
+            return CategoricalDistribution((value,))
         case Categorical(values=values):
             return CategoricalDistribution(values)
         case FloatRange(min=low, max=high):
