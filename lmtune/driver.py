@@ -8,21 +8,16 @@ from pathlib import Path
 from rich.console import Console
 
 from lmtune.analysis import Summary, write_report
-from lmtune.datasets import Dataset
+from lmtune.datasets import Dataset, PreparedDatasets
 from lmtune.errors import SpecError
 from lmtune.records import DatasetFacts, ExperimentFolder, describe_environment, write_tables
 from lmtune.spec.sweep import SweepSpec
 from lmtune.terminal import terminal
 from lmtune.tracking import MlflowObserver, Observer, RecordsObserver
 from lmtune.training import check_training
-from lmtune.tuning import (
-    Conductor,
-    PreparedDatasets,
-    SweepOutcome,
-    prepare_conductor,
-    ray_cluster,
-    run_sweep,
-)
+from lmtune.tuning.cluster import ray_cluster
+from lmtune.tuning.conductor import Conductor
+from lmtune.tuning.runner import SweepOutcome, prepare_conductor, run_sweep
 
 
 def drive(
@@ -31,6 +26,7 @@ def drive(
     spec: Path,
     folder: ExperimentFolder,
     project: Path,
+    prepared: PreparedDatasets,
     console: Console,
     address: str | None = None,
 ) -> tuple[SweepOutcome, Summary]:
@@ -41,6 +37,7 @@ def drive(
         spec: its file, kept with the records.
         folder: of the experiment, held by this process.
         project: the folder that `data/` and `mlruns/` are in.
+        prepared: the data of all variants.
         console: where progress is shown.
         address: of a Ray cluster; this machine if None.
 
@@ -48,7 +45,6 @@ def drive(
         UserError: the sweep cannot be run here; nothing was started.
     """
     _check_training(sweep, spec)
-    prepared = PreparedDatasets(project)
     datasets = {each.name: prepared.get(each.config.dataset) for each in sweep.variants}
     environment = describe_environment(project)
     folder.write_sweep_yaml(spec.read_text(encoding="utf-8"))
@@ -88,7 +84,12 @@ def _run(
         return SweepOutcome(conductor.results, 0, is_finished=True, signal=None, time_is_up=False)
     with ray_cluster(address) as cluster:
         slots = cluster.num_slots(sweep.resources)
-        console.print(f"{slots} trials at once; Ray dashboard: {cluster.dashboard_url or 'off'}")
+        console.print(
+            f"{slots} trials at once. Ray dashboard: {cluster.dashboard_url or 'off'} "
+            f"(asks for the token in {cluster.token_file})",
+            highlight=False,
+            soft_wrap=True,
+        )
         return run_sweep(conductor, sweep, folder=folder, datasets=prepared, cluster=cluster)
 
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from lmtune.analysis import Summary, answer, variants_header, variants_rows
 from lmtune.analysis.statistics import Verdict
 from lmtune.records import ExperimentFolder
-from lmtune.tuning import SweepOutcome
+from lmtune.tuning.runner import SweepOutcome
 
 _STYLES: dict[Verdict, str] = {"better": "green", "worse": "red", "within noise": "dim"}
 _DROPPED_FIRST = ("FLOPs", "detectable", "p (", "seeds", "parameters", "95%", "tuned", "its")
@@ -42,11 +42,13 @@ def print_ending(
 
 
 def _how_it_ended(outcome: SweepOutcome) -> str:
-    ran = f"{outcome.num_run} trials ran" if outcome.num_run else "Nothing was left to run"
+    if outcome.is_finished and not outcome.num_run:
+        return "Nothing was left to run."
+    ended = f"{outcome.num_run} trials ended in this run"
     if outcome.is_finished:
-        return f"{ran}; the sweep is finished." if outcome.num_run else f"{ran}."
+        return f"{ended}; the sweep is finished."
     reason = "The time budget is spent" if outcome.time_is_up else "Interrupted"
-    return f"{reason}; {ran.lower()}. The same command goes on from here."
+    return f"{reason}: {ended}. The same command goes on from here."
 
 
 def _print_failures(outcome: SweepOutcome, folder: ExperimentFolder, console: Console) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from lmtune.datasets import check_dataset
-from lmtune.errors import Problem, SpecError
+from lmtune.datasets import PreparedDatasets, check_dataset
+from lmtune.errors import DataError, Problem, SpecError
 from lmtune.machine import available_cpus, available_gpus
-from lmtune.spec.sweep import Resources, SweepSpec
+from lmtune.spec.dataset import DatasetConfig
+from lmtune.spec.sweep import Resources, SweepSpec, Variant
 from lmtune.tracking import check_tracking
 
 
@@ -29,6 +31,42 @@ def check_surroundings(sweep: SweepSpec, spec: Path, project: Path, *, is_local:
         problems += check_resources(sweep.resources, spec)
     if problems:
         raise SpecError(problems)
+
+
+def prepare_datasets(sweep: SweepSpec, spec: Path, project: Path) -> PreparedDatasets:
+    """Prepare the data of all variants, before the sweep leaves anything behind.
+
+    Args:
+        sweep: as understood, its surroundings checked.
+        spec: the file, for messages.
+        project: the folder that `data/` is in.
+
+    Raises:
+        DataError: with all texts that cannot be read or are too short.
+    """
+    prepared = PreparedDatasets(project)
+    problems: dict[str, list[Problem]] = {}
+    for variant, config in _dataset_configs(sweep):
+        key = config.model_dump_json()
+        if key in problems:
+            continue
+        try:
+            prepared.get(config, where=f"{spec}: variant {variant.name}: dataset")
+        except DataError as error:
+            problems[key] = list(error.problems)
+    if problems:
+        raise DataError([problem for each in problems.values() for problem in each])
+    return prepared
+
+
+def _dataset_configs(sweep: SweepSpec) -> Iterator[tuple[Variant, DatasetConfig]]:
+    """The data that each variant reads, that of the ends of what it searches there included."""
+    for variant in sweep.variants:
+        yield variant, variant.config.dataset
+        for path, distribution in variant.parameters.items():
+            if path.startswith("dataset."):
+                for value in distribution.corners():
+                    yield variant, variant.trial_config({path: value}).dataset
 
 
 def check_resources(resources: Resources, spec: Path) -> list[Problem]:

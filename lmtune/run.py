@@ -60,9 +60,10 @@ def run(spec: Path, overrides: list[str], *, address: str | None, console: Conso
     project = Path.cwd()
     sweep = read_sweep(spec, overrides)
     # deferred, each as late as it can be: numpy; then torch, Ray and pandas
-    from lmtune.preflight import check_surroundings
+    from lmtune.preflight import check_surroundings, prepare_datasets
 
     check_surroundings(sweep, spec, project, is_local=address is None)
+    prepared = prepare_datasets(sweep, spec, project)
     from lmtune.records import ExperimentFolder
 
     folder = ExperimentFolder(project / "experiments" / sweep.name)
@@ -71,7 +72,13 @@ def run(spec: Path, overrides: list[str], *, address: str | None, console: Conso
         from lmtune.ending import print_ending
 
         outcome, summary = drive(
-            sweep, spec=spec, folder=folder, project=project, console=console, address=address
+            sweep,
+            spec=spec,
+            folder=folder,
+            project=project,
+            prepared=prepared,
+            console=console,
+            address=address,
         )
         print_ending(summary, outcome, folder, console)
     if outcome.signal is not None:

@@ -11,12 +11,14 @@ from __future__ import annotations
 from lmtune.datasets.dataset import Dataset, Split, open_dataset
 from lmtune.datasets.evaluation_blocks import EvaluationBlock, evaluation_blocks
 from lmtune.datasets.prepare import check_dataset, prepare_dataset
+from lmtune.datasets.prepared import PreparedDatasets
 from lmtune.datasets.tokenizers import Tokenizer
 from lmtune.datasets.training_windows import TrainingWindows, training_windows
 
 __all__ = [
     "Dataset",
     "EvaluationBlock",
+    "PreparedDatasets",
     "Split",
     "Tokenizer",
     "TrainingWindows",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,11 +26,13 @@ class Cluster:
 
     Attributes:
         dashboard_url: None where the dashboard does not run.
+        token_file: holds the token that the dashboard asks for.
         num_cpus: of all nodes.
         num_gpus: of all nodes.
     """
 
     dashboard_url: str | None
+    token_file: Path
     num_cpus: float
     num_gpus: float
 
@@ -77,10 +80,14 @@ def ray_cluster(address: str | None = None) -> Iterator[Cluster]:
                 "start the cluster, or leave --address out to use this machine",
             )
         ) from error
+    token_file = _token_file()
+    if token_file.exists():
+        token_file.chmod(0o600)  # Ray writes it for all users of the machine to read
     resources = ray.cluster_resources()
     try:
         yield Cluster(
             dashboard_url=f"http://{context.dashboard_url}" if context.dashboard_url else None,
+            token_file=token_file,
             num_cpus=resources.get("CPU", 0.0),
             num_gpus=resources.get("GPU", 0.0),
         )
@@ -99,6 +106,10 @@ def _start() -> ray._private.worker.BaseContext:
         dashboard_host="127.0.0.1",
         **_QUIET,
     )
+
+
+def _token_file() -> Path:
+    return Path(os.environ.get("RAY_AUTH_TOKEN_PATH", Path.home() / ".ray" / "auth_token"))
 
 
 def _session_folder() -> Path:

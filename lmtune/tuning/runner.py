@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -17,9 +16,8 @@ import optuna
 from ray import tune
 from ray.tune.experiment import Trial
 
-from lmtune.datasets import Dataset, prepare_dataset
+from lmtune.datasets import PreparedDatasets
 from lmtune.records import ExperimentFolder
-from lmtune.spec.dataset import DatasetConfig
 from lmtune.spec.result import TrialResult
 from lmtune.spec.sweep import SweepSpec
 from lmtune.spec.trial import TrialSpec
@@ -53,29 +51,6 @@ class SweepOutcome:
     def num_failed(self) -> int:
         """Trials that failed, earlier runs included."""
         return sum(result.status == "failed" for result in self.results.values())
-
-
-class PreparedDatasets:
-    """Token arrays by configuration; each is made once for a sweep and cached on the disk.
-
-    Args:
-        project: the folder that `data/` is in.
-    """
-
-    def __init__(self, project: Path) -> None:
-        self._project = project
-        self._prepared: dict[str, Dataset] = {}
-
-    def get(self, config: DatasetConfig) -> Dataset:
-        """The prepared dataset of a configuration.
-
-        Raises:
-            DataError: the corpus cannot be read or is too short.
-        """
-        key = config.model_dump_json()
-        if key not in self._prepared:
-            self._prepared[key] = prepare_dataset(config, project=self._project)
-        return self._prepared[key]
 
 
 def prepare_conductor(

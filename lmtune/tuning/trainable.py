@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import ray
-import setproctitle
 import torch
 from ray import tune
 
@@ -65,6 +64,7 @@ def train_trial(config: dict[str, Any]) -> None:
 def _show(name: str) -> None:
     """Name the trial where the Ray dashboard and `ps` list processes.
 
-    Ray names a process after the actor method that it runs, anew at each report.
+    Ray names a process after the actor method that it runs, anew at each report. It keeps the
+    title in memory of its own, so a library for titles would change nothing.
     """
-    setproctitle.setproctitle(f"ray::lmtune {name}")
+    ray._raylet.setproctitle(f"ray::lmtune {name}")  # noqa: SLF001

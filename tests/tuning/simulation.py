@@ -6,14 +6,15 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from lmtune.datasets import Dataset
+from lmtune.datasets import Dataset, PreparedDatasets
 from lmtune.records import ExperimentFolder
 from lmtune.spec import read_sweep
 from lmtune.spec.result import Evaluation, TrialFacts, TrialResult
 from lmtune.spec.sweep import SweepSpec
 from lmtune.spec.trial import TrialSpec
 from lmtune.tracking import Observer, RecordsObserver
-from lmtune.tuning import Conductor, PreparedDatasets, prepare_conductor
+from lmtune.tuning.conductor import Conductor
+from lmtune.tuning.runner import prepare_conductor
 
 SWEEP = """\
 name: simulated
