@@ -15,7 +15,7 @@ from lmtune.spec.sweep import SweepSpec
 from lmtune.terminal import terminal
 from lmtune.tracking import MlflowObserver, Observer, RecordsObserver
 from lmtune.training import check_training
-from lmtune.tuning.cluster import ray_cluster
+from lmtune.tuning.cluster import ClusterConnection
 from lmtune.tuning.conductor import Conductor
 from lmtune.tuning.runner import SweepOutcome, prepare_conductor, run_sweep
 
@@ -27,8 +27,8 @@ def drive(
     folder: ExperimentFolder,
     project: Path,
     prepared: PreparedDatasets,
+    connection: ClusterConnection,
     console: Console,
-    address: str | None = None,
 ) -> tuple[SweepOutcome, Summary]:
     """Run what is left of a sweep, and bring its tables, report and MLflow runs up to date.
 
@@ -38,8 +38,8 @@ def drive(
         folder: of the experiment, held by this process.
         project: the folder that `data/` and `mlruns/` are in.
         prepared: the data of all variants.
+        connection: to Ray, started by now or when it is needed.
         console: where progress is shown.
-        address: of a Ray cluster; this machine if None.
 
     Raises:
         UserError: the sweep cannot be run here; nothing was started.
@@ -60,7 +60,7 @@ def drive(
         observer.sweep_started(sweep, datasets)
     try:
         conductor.resume()
-        outcome = _run(conductor, sweep, folder, prepared, console, address)
+        outcome = _run(conductor, sweep, folder, prepared, connection, console)
     finally:
         for observer in observers:
             observer.sweep_ended(conductor.is_finished)
@@ -76,21 +76,21 @@ def _run(
     sweep: SweepSpec,
     folder: ExperimentFolder,
     prepared: PreparedDatasets,
+    connection: ClusterConnection,
     console: Console,
-    address: str | None,
 ) -> SweepOutcome:
     """Run what is left on Ray; without Ray where nothing is."""
     if conductor.is_finished:
         return SweepOutcome(conductor.results, 0, is_finished=True, signal=None, time_is_up=False)
-    with ray_cluster(address) as cluster:
-        slots = cluster.num_slots(sweep.resources)
-        console.print(
-            f"{slots} trials at once. Ray dashboard: {cluster.dashboard_url or 'off'} "
-            f"(asks for the token in {cluster.token_file})",
-            highlight=False,
-            soft_wrap=True,
-        )
-        return run_sweep(conductor, sweep, folder=folder, datasets=prepared, cluster=cluster)
+    cluster = connection.cluster
+    console.print(
+        f"{cluster.num_slots(sweep.resources)} trials at once. "
+        f"Ray dashboard: {cluster.dashboard_url or 'off'} "
+        f"(asks for the token in {cluster.token_file})",
+        highlight=False,
+        soft_wrap=True,
+    )
+    return run_sweep(conductor, sweep, folder=folder, datasets=prepared, cluster=cluster)
 
 
 def _check_training(sweep: SweepSpec, spec: Path) -> None:

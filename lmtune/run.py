@@ -5,7 +5,11 @@ What is cheap to check is checked before torch, Ray or MLflow is imported.
 
 from __future__ import annotations
 
+import importlib
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -59,15 +63,21 @@ def run(spec: Path, overrides: list[str], *, address: str | None, console: Conso
     """
     project = Path.cwd()
     sweep = read_sweep(spec, overrides)
-    # deferred, each as late as it can be: numpy; then torch, Ray and pandas
+    # deferred, each as late as it can be: numpy; then Ray; then torch and pandas
     from lmtune.preflight import check_surroundings, prepare_datasets
 
     check_surroundings(sweep, spec, project, is_local=address is None)
     prepared = prepare_datasets(sweep, spec, project)
     from lmtune.records import ExperimentFolder
+    from lmtune.terminal import describe
+    from lmtune.tuning.cluster import ClusterConnection
 
     folder = ExperimentFolder(project / "experiments" / sweep.name)
-    with folder.hold():
+    with folder.hold(), ClusterConnection(address) as connection:
+        if not folder.summary_json.exists():  # else there may be nothing left to run
+            console.print(f"{describe(sweep)}. Starting Ray ...", highlight=False, markup=False)
+            with _importing("lmtune.driver"):  # for seconds, as starting Ray takes: both at once
+                _ = connection.cluster
         from lmtune.driver import drive
         from lmtune.ending import print_ending
 
@@ -77,13 +87,24 @@ def run(spec: Path, overrides: list[str], *, address: str | None, console: Conso
             folder=folder,
             project=project,
             prepared=prepared,
+            connection=connection,
             console=console,
-            address=address,
         )
         print_ending(summary, outcome, folder, console)
     if outcome.signal is not None:
         return INTERRUPTED
     return FAILED if outcome.num_failed else DONE
+
+
+@contextmanager
+def _importing(module: str) -> Iterator[None]:
+    """Import a module in a thread while the block runs; an error shows at the next import."""
+    thread = threading.Thread(target=importlib.import_module, args=(module,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 if __name__ == "__main__":

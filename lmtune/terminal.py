@@ -27,6 +27,12 @@ def planned_trials(sweep: SweepSpec, variant: Variant) -> dict[Phase, int]:
     return {"tune": tune, "confirm": configurations * len(sweep.seeds.confirm)}
 
 
+def describe(sweep: SweepSpec) -> str:
+    """How much a sweep is."""
+    trials = sum(sum(planned_trials(sweep, variant).values()) for variant in sweep.variants)
+    return f"{sweep.name}: {len(sweep.variants)} variants, at most {trials} trials"
+
+
 @dataclass
 class VariantProgress:
     """The counts of one variant."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -58,44 +57,47 @@ class Cluster:
         return min(slots, resources.max_concurrent or slots)
 
 
-@contextmanager
-def ray_cluster(address: str | None = None) -> Iterator[Cluster]:
-    """Start Ray on this machine, with its dashboard on 127.0.0.1, or join a cluster.
+class ClusterConnection:
+    """Starts Ray when it is first asked for, and ends it with its block.
 
     Args:
-        address: of a running cluster (`ray://...`, `host:port` or `auto`); a Ray of its own if
-            None, which ends with the context.
-
-    Raises:
-        ResourceError: no cluster answers at the address.
+        address: of a running cluster (`ray://...`, `host:port` or `auto`); a Ray of its own on
+            this machine, with its dashboard on 127.0.0.1, if None.
     """
-    try:
-        context = _start() if address is None else ray.init(address, **_QUIET)
-    except ConnectionError as error:
-        raise ResourceError(
-            Problem(
-                f"--address {address}",
-                f"no Ray cluster answers there: {error}",
-                "the address that `ray start --head` printed",
-                "start the cluster, or leave --address out to use this machine",
-            )
-        ) from error
-    token_file = _token_file()
-    if token_file.exists():
-        token_file.chmod(0o600)  # Ray writes it for all users of the machine to read
-    resources = ray.cluster_resources()
-    try:
-        yield Cluster(
+
+    def __init__(self, address: str | None = None) -> None:
+        self._address = address
+        self._session: Path | None = None
+
+    @cached_property
+    def cluster(self) -> Cluster:
+        """The cluster, started or joined. Ask for it in the main thread, which Ray lives with.
+
+        Raises:
+            ResourceError: no cluster answers at the address.
+        """
+        context = _start() if self._address is None else _join(self._address)
+        if self._address is None:
+            self._session = _session_folder()
+        token_file = _token_file()
+        if token_file.exists():
+            token_file.chmod(0o600)  # Ray writes it for all users of the machine to read
+        resources = ray.cluster_resources()
+        return Cluster(
             dashboard_url=f"http://{context.dashboard_url}" if context.dashboard_url else None,
             token_file=token_file,
             num_cpus=resources.get("CPU", 0.0),
             num_gpus=resources.get("GPU", 0.0),
         )
-    finally:
-        session = _session_folder()
-        ray.shutdown()
-        if address is None:
-            shutil.rmtree(session, ignore_errors=True)  # Ray never clears its own sessions
+
+    def __enter__(self) -> ClusterConnection:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if ray.is_initialized():
+            ray.shutdown()
+        if self._session is not None:
+            shutil.rmtree(self._session, ignore_errors=True)  # Ray never clears its sessions
 
 
 def _start() -> ray._private.worker.BaseContext:
@@ -106,6 +108,20 @@ def _start() -> ray._private.worker.BaseContext:
         dashboard_host="127.0.0.1",
         **_QUIET,
     )
+
+
+def _join(address: str) -> ray._private.worker.BaseContext:
+    try:
+        return ray.init(address, **_QUIET)
+    except ConnectionError as error:
+        raise ResourceError(
+            Problem(
+                f"--address {address}",
+                f"no Ray cluster answers there: {error}",
+                "the address that `ray start --head` printed",
+                "start the cluster, or leave --address out to use this machine",
+            )
+        ) from error
 
 
 def _token_file() -> Path:

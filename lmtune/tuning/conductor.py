@@ -167,6 +167,7 @@ class Conductor:
             self._take_in_known(trial, result)
         elif _usable_epochs(recorded, curve) == trial.config.training.epochs:
             self._start(trial)  # the driver died just before it wrote the result
+            self.evaluated(trial, curve[-1])  # which the observers of this run have not seen
             self.ended(trial, "completed")
         else:
             self._queue.append(trial)

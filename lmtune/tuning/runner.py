@@ -168,7 +168,8 @@ def _tuner(
     num_slots: int,
     is_stopping: Callable[[], bool],
 ) -> tune.Tuner:
-    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    # A trial's traceback is in its result; Tune would print it into the live table.
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     resources = {"cpu": float(sweep.resources.cpu), "gpu": float(sweep.resources.gpu)}
     return tune.Tuner(
         tune.with_resources(train_trial, resources),
