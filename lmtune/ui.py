@@ -17,6 +17,7 @@ from lmtune.tracking import TrackingUri, check_uri, resolve_uri
 _SERVER_SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes and 2 GB for nothing we use
+    "PYTHONWARNINGS": "ignore",  # MLflow's own use of its libraries
 }
 
 

@@ -19,7 +19,8 @@ MESSAGE_TAG = "lmtune.message"
 def run_name(spec: TrialSpec) -> str:
     """What the UI lists: variant, phase, seed and the searched values."""
     searched = [
-        f"{path.rpartition('.')[2]} {_text(value)}" for path, value in spec.parameters.items()
+        f"{path.rpartition('.')[2]} {f'{value:.4g}' if isinstance(value, float) else _text(value)}"
+        for path, value in spec.parameters.items()
     ]
     return ", ".join([spec.variant, spec.phase, f"seed {spec.seed}", *searched])
 

@@ -119,6 +119,12 @@ class ConductorScheduler(FIFOScheduler):  # type: ignore[misc] # as above
 
 
 def _last_error(trial: Trial) -> str:
-    """The traceback, or what Ray says of a process that died."""
-    error = trial.get_error()
-    return str(error).strip() if error is not None else "unknown"
+    """The traceback, or what Ray says of a process that died.
+
+    `Trial.get_error` looks where Tune copies the file to only later.
+    """
+    if trial.error_file is None:
+        return "unknown"
+    text = Path(trial.error_file).read_text(encoding="utf-8", errors="replace")
+    _, _, message = text.partition("\n")  # after "Failure # 1 (occurred at ...)"
+    return message.strip()

@@ -184,8 +184,8 @@ class VariantStudy:
 
     @property
     def num_left(self) -> int:
-        """Proposals that the budget still allows."""
-        return self._num_trials - self._num_proposed
+        """Proposals that the budget still allows; none where it was lowered below those made."""
+        return max(0, self._num_trials - self._num_proposed)
 
     def ask(self) -> FrozenTrial:
         """The next proposal; only while `num_left` is above 0."""
@@ -226,7 +226,12 @@ class VariantStudy:
         )
 
     def _close_torn_proposals(self) -> None:
-        """A driver that was killed while it asked leaves a trial without all of its values."""
+        """A driver that was killed while it asked leaves a trial without all of its values.
+
+        If it was a point of a grid, the point is still to be proposed.
+        """
         for trial in self._trials():
             if trial.state is TrialState.RUNNING and not self._is_whole(trial):
                 self._study.tell(trial.number, state=TrialState.FAIL)
+                if point := trial.system_attrs.get("fixed_params"):
+                    self._study.enqueue_trial(point)
