@@ -57,7 +57,7 @@ def _print_failures(outcome: SweepOutcome, folder: ExperimentFolder, console: Co
         return
     first = failed[0]
     console.print(Text(f"{len(failed)} trials failed, the first of them {first.trial_id}:"))
-    console.print(Text(first.message), style="red")
+    console.print(Text(first.message), style="red", soft_wrap=True)  # paths in it stay whole
     console.print(Text(f"All are in {_shown(folder.trial(first.trial_id).path.parent)}."))
     console.print(Text("The same command tries them again."))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from lmtune.datasets import PreparedDatasets, check_dataset
@@ -26,7 +27,8 @@ def check_surroundings(sweep: SweepSpec, spec: Path, project: Path, *, is_local:
         SpecError: with all that is wrong.
     """
     problems = _check_datasets(sweep, spec, project)
-    problems += check_tracking(sweep.tracking, project)
+    for problem in check_tracking(sweep.tracking, project):
+        problems.append(replace(problem, where=f"{spec}: {problem.where}"))
     if is_local:
         problems += check_resources(sweep.resources, spec)
     if problems:
@@ -96,6 +98,6 @@ def _check_datasets(sweep: SweepSpec, spec: Path, project: Path) -> list[Problem
         dataset = variant.config.dataset
         key = dataset.model_dump_json()
         if key not in problems:
-            where = f"{spec}: variant {variant.name}: dataset.corpus"
+            where = f"{spec}: variant {variant.name}: dataset"
             problems[key] = check_dataset(dataset, project=project, where=where)
     return [problem for each in problems.values() for problem in each]

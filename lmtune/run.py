@@ -5,6 +5,7 @@ What is cheap to check is checked before torch, Ray or MLflow is imported.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 import threading
@@ -51,6 +52,7 @@ def main(
     except KeyboardInterrupt:
         print("Interrupted. The same command goes on from here.", file=sys.stderr)  # noqa: T201
         code = INTERRUPTED
+    gc.freeze()  # else a second goes into collecting what ends with the process anyway
     raise typer.Exit(code)
 
 

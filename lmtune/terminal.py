@@ -18,6 +18,7 @@ from lmtune.spec.sweep import Metric, SweepSpec, Variant
 from lmtune.spec.trial import Phase, TrialSpec
 
 REFRESHES_PER_S = 2
+_UNHAPPY: tuple[Status, ...] = ("stopped", "diverged", "failed")
 
 
 def planned_trials(sweep: SweepSpec, variant: Variant) -> dict[Phase, int]:
@@ -103,8 +104,9 @@ class Progress:
             for phase in expected_s
         )
         now = time.monotonic()
-        begun = sum(min(now - at, expected_s[trial.phase]) for trial, at in self._running.values())
-        return max(0.0, left - begun) / max(1, len(self._running))
+        running = list(self._running.values())  # at once: the table is drawn by another thread
+        begun = sum(min(now - at, expected_s[trial.phase]) for trial, at in running)
+        return max(0.0, left - begun) / max(1, len(running))
 
     def sweep_started(self, sweep: SweepSpec, datasets: Mapping[str, Dataset]) -> None:
         """Start the clock."""
@@ -193,7 +195,7 @@ class LiveTable(Progress):
     def _render(self) -> Group:
         table = Table(box=None, pad_edge=False, header_style="bold")
         table.add_column("variant")
-        for name in ("tuned", "stopped", "diverged", "failed", "confirmed", "running"):
+        for name in ("tuned", *_UNHAPPY, "confirmed", "running"):
             table.add_column(name, justify="right")
         table.add_column(f"best {self.metric.name}", justify="right")
         for name, variant in self.variants.items():
@@ -213,12 +215,12 @@ class LiveTable(Progress):
 def _cells(variant: VariantProgress) -> list[str]:
     """The cells of a variant's row, without its name."""
     tune, confirm = variant.ended["tune"], variant.ended["confirm"]
-    both = tune + confirm
+    running = list(variant.running.items())  # at once: as above
     return [
         f"{tune.total()}/{variant.planned['tune']}" if variant.planned["tune"] else "-",
-        *(str(both[status] or "") for status in ("stopped", "diverged", "failed")),
+        *(str(tune[status] + confirm[status] or "") for status in _UNHAPPY),
         f"{confirm.total()}/{variant.planned['confirm']}",
-        " ".join(f"{count} {phase}" for phase, count in variant.running.items() if count),
+        " ".join(f"{count} {phase}" for phase, count in running if count),
         "-" if variant.best is None else f"{variant.best:.4f}",
     ]
 

@@ -76,15 +76,19 @@ class ConductorScheduler(FIFOScheduler):  # type: ignore[misc] # as above
 
     Args:
         conductor: decides what goes on.
+        num_slots: trials at once.
     """
 
-    def __init__(self, conductor: Conductor) -> None:
+    def __init__(self, conductor: Conductor, num_slots: int) -> None:
         super().__init__()
         self._conductor = conductor
+        self._num_slots = num_slots
         self._trials: dict[str, TrialSpec] = {}
 
     def on_trial_add(self, tune_controller: TuneController, trial: Trial) -> None:
         """Remember which trial of ours Tune's trial is."""
+        if not self._trials:
+            self._keep_idle_workers(tune_controller, trial)
         self._trials[trial.trial_id] = TrialSpec.model_validate_json(trial.config["trial"])
 
     def on_trial_result(
@@ -113,6 +117,17 @@ class ConductorScheduler(FIFOScheduler):  # type: ignore[misc] # as above
 
     def on_trial_remove(self, tune_controller: TuneController, trial: Trial) -> None:
         """Nothing: only the end of the whole run removes trials, and leaves them to resume."""
+
+    def _keep_idle_workers(self, tune_controller: TuneController, trial: Trial) -> None:
+        """Have Tune keep a process for each slot.
+
+        It would keep one idle process and end the others, though they are needed again when a
+        variant's last tune trial ends and its confirm trials start. It has no setting for this.
+        """
+        cache = tune_controller._actor_cache  # noqa: SLF001
+        missing = self._num_slots - cache.total_max_objects
+        if missing > 0:
+            cache.increase_max(trial.placement_group_factory, missing)
 
     def __getstate__(self) -> dict[str, Any]:
         return {}

@@ -175,7 +175,7 @@ def _tuner(
         tune.with_resources(train_trial, resources),
         tune_config=tune.TuneConfig(
             search_alg=ConductorSearcher(conductor, order, num_slots, is_stopping),
-            scheduler=ConductorScheduler(conductor),
+            scheduler=ConductorScheduler(conductor, num_slots),
             num_samples=-1,
             reuse_actors=True,
             trial_name_creator=_trial_name,
