@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -49,7 +50,10 @@ def main(
             raise
         print(error, file=sys.stderr)  # noqa: T201 - the front door
         code = WRONG_INPUT if isinstance(error, UserError) else FAILED
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as error:
+        # SystemExit is what Ray makes of SIGTERM while the runner does not handle it.
+        if isinstance(error, SystemExit) and error.code != signal.SIGTERM:
+            raise
         print("Interrupted. The same command goes on from here.", file=sys.stderr)  # noqa: T201
         code = INTERRUPTED
     gc.freeze()  # else a second goes into collecting what ends with the process anyway
