@@ -13,10 +13,10 @@ ui: $(STAMP)
 	$(PY) -m lmtune.ui
 
 test: check
-	$(PY) -m pytest
+	$(PY) -m pytest -n 2 --dist loadfile
 
 test-all: check
-	$(PY) -m pytest -m "not bench"
+	$(PY) -m pytest -n 2 --dist loadfile -m "not bench"
 
 check: $(STAMP)
 	$(VENV)/bin/ruff format --check .

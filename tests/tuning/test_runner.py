@@ -1,0 +1,85 @@
+"""How a run is told to end: signals and the time budget."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from lmtune.spec.result import Status, TrialResult
+from lmtune.tuning.runner import SweepOutcome, _Stop
+from tests.test_terminal import FACTS
+
+
+@pytest.fixture(autouse=True)
+def same_handlers_as_before() -> Iterator[None]:
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+    before = [signal.getsignal(each) for each in signals]
+    yield
+    assert [signal.getsignal(each) for each in signals] == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_when_it_comes_is_remembered_and_asks_tune_to_end(number: signal.Signals) -> None:
+    stop = _Stop()
+    told: list[int] = []
+    with stop.armed(None):
+        signal.signal(signal.SIGUSR1, lambda *_: told.append(1))  # as Tune does later
+        assert not stop.is_requested()
+        os.kill(os.getpid(), number)
+        assert stop.is_requested()
+        assert stop.signal == number
+    assert told == [1]
+    assert not stop.time_is_up
+
+
+def test_signal_when_it_comes_before_tune_listens_kills_nothing() -> None:
+    stop = _Stop()
+    with stop.armed(None):
+        os.kill(os.getpid(), signal.SIGTERM)  # and SIGUSR1 from it, which would end a process
+        assert stop.is_requested()
+
+
+def test_signal_when_it_comes_twice_ends_the_run_at_once() -> None:
+    stop = _Stop()
+    with stop.armed(None):
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_time_when_it_is_up_asks_tune_to_end() -> None:
+    stop = _Stop()
+    told: list[int] = []
+    with stop.armed(0.01):
+        signal.signal(signal.SIGUSR1, lambda *_: told.append(1))
+        deadline = time.monotonic() + 60
+        while not told:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    assert stop.time_is_up
+    assert stop.is_requested()
+    assert stop.signal is None
+
+
+def test_time_when_the_run_ends_before_changes_nothing() -> None:
+    stop = _Stop()
+    with stop.armed(0.2):
+        pass
+    time.sleep(0.3)
+    assert not stop.is_requested()
+
+
+def test_outcome_when_trials_failed_counts_them() -> None:
+    statuses: tuple[Status, ...] = ("completed", "failed", "diverged", "failed", "stopped")
+    results = {
+        f"{number}": TrialResult(
+            trial_id=f"{number}", status=status, epochs_done=1, facts=FACTS, train_time_s=1.0
+        )
+        for number, status in enumerate(statuses)
+    }
+    outcome = SweepOutcome(results, 5, is_finished=True, signal=None, time_is_up=False)
+    assert outcome.num_failed == 2
