@@ -7,7 +7,7 @@ SPEC ?= sweeps/ablation_gpt.yaml
 .PHONY: sweep test test-all check bench bench-gpu ui
 
 sweep: $(STAMP)
-	$(PY) -m lmtune.run $(SPEC)
+	$(PY) -m lmtune.run $(SPEC) $(ARGS)
 
 ui: $(STAMP)
 	$(PY) -m lmtune.ui

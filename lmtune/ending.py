@@ -48,7 +48,7 @@ def _how_it_ended(outcome: SweepOutcome) -> str:
     if outcome.is_finished:
         return f"{ended}; the sweep is finished."
     reason = "The time budget is spent" if outcome.time_is_up else "Interrupted"
-    return f"{reason}: {ended}. The same command goes on from here."
+    return f"{reason}: {ended}, and those under way are saved. The same command goes on from here."
 
 
 def _print_failures(outcome: SweepOutcome, folder: ExperimentFolder, console: Console) -> None:

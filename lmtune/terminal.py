@@ -31,7 +31,8 @@ def planned_trials(sweep: SweepSpec, variant: Variant) -> dict[Phase, int]:
 def describe(sweep: SweepSpec) -> str:
     """How much a sweep is."""
     trials = sum(sum(planned_trials(sweep, variant).values()) for variant in sweep.variants)
-    return f"{sweep.name}: {len(sweep.variants)} variants, at most {trials} trials"
+    variants = "1 variant" if len(sweep.variants) == 1 else f"{len(sweep.variants)} variants"
+    return f"{sweep.name}: {variants}, at most {trials} trials"
 
 
 @dataclass
@@ -240,7 +241,10 @@ class PlainLines(Progress):
     def trial_started(self, trial: TrialSpec, facts: TrialFacts) -> None:
         """Print which trial starts."""
         super().trial_started(trial, facts)
-        values = "".join(f" {path}={value}" for path, value in trial.parameters.items())
+        values = "".join(
+            f" {path}={f'{value:.4g}' if isinstance(value, float) else value}"
+            for path, value in trial.parameters.items()
+        )
         self._print(trial, f"started: seed {trial.seed}{values}")
 
     def trial_evaluated(self, trial: TrialSpec, evaluation: Evaluation) -> None:

@@ -19,6 +19,9 @@ FEW_SEEDS = 5
 EDGE = 0.1
 """A best value in this outer part of its range, on its own scale, may have been cut off by it."""
 
+SIZE_MISMATCH = 0.1
+"""Share by which the parameter counts of compared architectures may differ without a word."""
+
 _LOST: tuple[Status, ...] = ("diverged", "failed")
 
 
@@ -27,6 +30,7 @@ def cautions(summary: Summary) -> list[str]:
     return [
         *_few_seeds(summary),
         *_different_data(summary),
+        *_different_sizes(summary),
         *_lost_trials(summary),
         *_range_edges(summary),
         *_picked(summary),
@@ -63,6 +67,19 @@ def _different_data(summary: Summary) -> Iterator[str]:
         yield (
             f"The variants were measured on {len(fingerprints)} different token sequences. Across "
             "tokenizers only val_bits_per_byte compares, and across corpora nothing does."
+        )
+
+
+def _different_sizes(summary: Summary) -> Iterator[str]:
+    """Architectures of different sizes: their difference is of both."""
+    found = {each.variant.name: each.answer for each in summary.variants if each.answer}
+    counts = [answer.facts.num_parameters for answer in found.values()]
+    types = {answer.config.model.type for answer in found.values()}
+    if len(types) > 1 and max(counts) > (1 + SIZE_MISMATCH) * min(counts):
+        sizes = [f"{name} {answer.facts.num_parameters:,}" for name, answer in found.items()]
+        yield (
+            f"The architectures differ in size as well ({', '.join(sizes)} parameters), so a "
+            "difference between them is of both."
         )
 
 

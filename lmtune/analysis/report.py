@@ -184,7 +184,10 @@ def _run_again(folder: ExperimentFolder, summary: Summary) -> str:
     for override in summary.sweep.overrides:
         words += ["--set", override]
     block = code_block(shlex.join(words), "bash")
-    return f"{block}\n\nWhere the experiment's folder is still there, this goes on where it ended."
+    return (
+        f"{block}\n\nThis goes on where the sweep ended. To run all of it again, copy "
+        f"{sweep_file} and move the experiment's folder away first."
+    )
 
 
 def _location(folder: ExperimentFolder) -> str:

@@ -34,10 +34,34 @@ def wording(error: ErrorDetails, fault: Fault) -> Wording:
     return Wording(f"{fault.node} cannot stand here", error["msg"], "change it to what is expected")
 
 
+_OTHER_NAMES = {
+    "lr": ("learning_rate",),
+    "wd": ("weight_decay",),
+    "n_layer": ("num_layers",),
+    "n_layers": ("num_layers",),
+    "layers": ("num_layers",),
+    "n_head": ("num_heads",),
+    "n_heads": ("num_heads",),
+    "heads": ("num_heads",),
+    "n_embd": ("d_model", "embedding_dim"),
+    "d_model": ("hidden_size",),
+    "hidden_size": ("d_model",),
+    "embedding_dim": ("d_model",),
+    "hidden_dim": ("hidden_size", "d_model"),
+    "block_size": ("context_length",),
+    "seq_len": ("context_length",),
+    "max_epochs": ("epochs",),
+    "grad_clip": ("gradient_clip",),
+    "bayes": ("tpe",),
+}
+"""What other tools call our keys and words."""
+
+
 def did_you_mean(word: str, words: Iterable[str], otherwise: str) -> str:
     """A fix that names the closest word, or another where none is close."""
     words = list(words)
-    close = [longer for longer in words if word and longer.startswith(word)]
+    close = [other for other in _OTHER_NAMES.get(word, ()) if other in words]
+    close += [longer for longer in words if word and longer.startswith(word)]
     close += difflib.get_close_matches(word[:MAX_SHOWN], words, n=1, cutoff=_CLOSE)
     return f"did you mean `{close[0]}`?" if close else otherwise
 

@@ -31,7 +31,10 @@ class RecordsObserver:
     def trial_known(
         self, trial: TrialSpec, result: TrialResult, curve: Sequence[Evaluation]
     ) -> None:
-        """Nothing: it is in the records."""
+        """See that it counts as what it is now: an edit may have renamed its variant, say."""
+        folder = self._folder.trial(trial.trial_id)
+        if not folder.spec_json.exists() or folder.read_spec() != trial:
+            folder.write_spec(trial, result.facts)
 
     def trial_started(self, trial: TrialSpec, facts: TrialFacts) -> None:
         """Write what the trial is; a result of an earlier run no longer holds."""

@@ -117,7 +117,7 @@ def test_parameters_that_are_all_set_are_nothing_to_tune(refusal_of: Refusal) ->
             (
                 "sweep.yaml:9: method: `bayes` is not known here\n"
                 "  Expected: one of: grid, random, qmc, tpe, cmaes, gp\n"
-                "  Fix: take one of these"
+                "  Fix: did you mean `tpe`?"
             ),
         ),
     ],

@@ -1,4 +1,4 @@
-"""How a run is told to end: signals and the time budget."""
+"""How a run is told to end, signals and the time budget; and how it takes up an earlier one."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from lmtune.records import ExperimentFolder
 from lmtune.spec.result import Status, TrialResult
 from lmtune.tuning.runner import SweepOutcome, _Stop
 from tests.test_terminal import FACTS
+from tests.tuning.simulation import SWEEP, Log, conductor, load, simulate
 
 
 @pytest.fixture(autouse=True)
@@ -83,3 +86,35 @@ def test_outcome_when_trials_failed_counts_them() -> None:
     }
     outcome = SweepOutcome(results, 5, is_finished=True, signal=None, time_is_up=False)
     assert outcome.num_failed == 2
+
+
+def test_sweep_when_a_variant_is_renamed_keeps_its_trials_under_the_new_name(
+    tmp_path: Path,
+) -> None:
+    text = SWEEP[: SWEEP.index("ablate:")] + (
+        "variants: {deep: {}, shallow: {model: {num_layers: 1}}}\nseeds: 2\n"
+    )
+    before = load(tmp_path, text)
+    simulate(conductor(tmp_path, before, Log()))
+    log = Log()
+    made = conductor(tmp_path, load(tmp_path, text.replace("shallow", "flat")), log)
+    assert made.is_finished
+    assert log.started == []
+    folder = ExperimentFolder(tmp_path / "experiments" / before.name)
+    specs = [recorded.read_spec() for recorded in folder.trials()]
+    assert sorted(spec.variant for spec in specs) == ["deep", "deep", "flat", "flat"]
+
+
+def test_sweep_when_a_search_is_edited_away_keeps_its_trials_as_confirmed(tmp_path: Path) -> None:
+    text = SWEEP[: SWEEP.index("ablate:")] + (
+        "parameters: {optimizer.learning_rate: {values: [1e-3]}}\n"
+        "method: grid\nseeds: {tune: [0], confirm: [1]}\n"
+    )
+    before = load(tmp_path, text)
+    simulate(conductor(tmp_path, before, Log()))
+    edited = SWEEP[: SWEEP.index("ablate:")] + "seeds: {confirm: [0, 1]}\n"
+    log = Log()
+    assert conductor(tmp_path, load(tmp_path, edited), log).is_finished
+    assert log.started == []
+    folder = ExperimentFolder(tmp_path / "experiments" / before.name)
+    assert {recorded.read_spec().phase for recorded in folder.trials()} == {"confirm"}
