@@ -9,7 +9,7 @@ the whole cache may be removed, and with it what killed processes left there.
 
 from __future__ import annotations
 
-import errno
+import fcntl
 import hashlib
 import json
 import shutil
@@ -83,7 +83,6 @@ def _build(folder: Path, corpus: CorpusText, config: TokenizerConfig) -> None:
     """Tokenize into a folder that is missing or torn."""
     staging = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}")
     try:
-        _discard(folder)
         staging.mkdir(parents=True)
         write_dataset(staging, corpus, fit_tokenizer(config, corpus.train), config)
         _publish(staging, folder)
@@ -97,13 +96,15 @@ def _build(folder: Path, corpus: CorpusText, config: TokenizerConfig) -> None:
 
 
 def _publish(staging: Path, folder: Path) -> None:
-    """Give a finished folder its name, unless another process was first."""
-    try:
-        staging.rename(folder)
-    except OSError as error:
-        # Only whole folders are ever given this name, so what stands there now is as good.
-        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
-            raise
+    """Give a finished folder its name, unless a whole one of another process has it by now.
+
+    One process at a time: else two that find a torn folder could remove each other's whole ones.
+    """
+    with (folder.parent.parent / ".cache.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _is_whole(folder):
+            _discard(folder)
+            staging.rename(folder)
 
 
 def _discard(torn: Path) -> None:

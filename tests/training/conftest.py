@@ -21,6 +21,15 @@ DATASET = {
     "corpus": {"type": "markov", "symbols": 8, "length": 4000},
     "context_length": 16,
 }
+
+
+@pytest.fixture(autouse=True)
+def _subnormal_numbers() -> Iterator[None]:
+    """Training flushes them to zero for the whole process; the tests after it may need them."""
+    yield
+    torch.set_flush_denormal(False)
+
+
 DEFAULTS: dict[str, dict[str, Any]] = {
     "dataset": DATASET,
     "model": {"type": "gpt", "size": "small", "dropout": 0.0},
