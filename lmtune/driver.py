@@ -8,9 +8,10 @@ from pathlib import Path
 from rich.console import Console
 
 from lmtune.analysis import Summary, write_report
-from lmtune.datasets import Dataset, PreparedDatasets
+from lmtune.dataset_facts import dataset_facts
+from lmtune.datasets import Dataset, PairsDataset, PreparedDatasets
 from lmtune.errors import SpecError
-from lmtune.records import DatasetFacts, ExperimentFolder, describe_environment, write_tables
+from lmtune.records import ExperimentFolder, describe_environment, write_tables
 from lmtune.spec.sweep import SweepSpec
 from lmtune.terminal import terminal
 from lmtune.tracking import MlflowObserver, Observer, RecordsObserver
@@ -48,7 +49,7 @@ def drive(
     datasets = {each.name: prepared.get(each.config.dataset) for each in sweep.variants}
     environment = describe_environment(project)
     folder.write_sweep_yaml(spec.read_text(encoding="utf-8"))
-    folder.write_sweep(sweep, {name: _facts(dataset) for name, dataset in datasets.items()})
+    folder.write_sweep(sweep, dataset_facts(sweep, prepared, project))
     folder.write_environment(environment)
     _say_unknown_tokens(datasets, console)
 
@@ -83,8 +84,9 @@ def _run(
     if conductor.is_finished:
         return SweepOutcome(conductor.results, 0, is_finished=True, signal=None, time_is_up=False)
     cluster = connection.cluster
+    slots = cluster.num_slots(sweep.resources)
     console.print(
-        f"{cluster.num_slots(sweep.resources)} trials at once. "
+        f"{slots} {'trial' if slots == 1 else 'trials'} at once. "
         f"Ray dashboard: {cluster.dashboard_url or 'off'} "
         f"(asks for the token in {cluster.token_file})",
         highlight=False,
@@ -104,28 +106,24 @@ def _check_training(sweep: SweepSpec, spec: Path) -> None:
         raise SpecError(problems)
 
 
-def _facts(dataset: Dataset) -> DatasetFacts:
-    return DatasetFacts(
-        fingerprint=dataset.fingerprint,
-        vocab_size=dataset.vocab_size,
-        train_tokens=len(dataset.train.tokens),
-        validation_tokens=len(dataset.validation.tokens),
-        bytes_per_token=dataset.bytes_per_token,
-        entropy_rate=dataset.entropy_rate,
-    )
-
-
-def _say_unknown_tokens(datasets: Mapping[str, Dataset], console: Console) -> None:
+def _say_unknown_tokens(datasets: Mapping[str, Dataset | PairsDataset], console: Console) -> None:
     """Text that the tokenizer does not know is scored as one unknown token: say how much it is."""
     seen = {dataset.fingerprint: dataset for dataset in datasets.values()}
     for dataset in seen.values():
         for split, count in dataset.unknown_tokens.items():
             if count:
-                total = len(dataset.splits[split].tokens)
                 console.print(
-                    f"{count} of {total} {split} tokens are unknown to the tokenizer, which knows "
-                    "the training text alone."
+                    f"{count} of {_num_tokens(dataset, split)} {split} tokens are unknown to the "
+                    "tokenizer, which knows the training text alone."
                 )
+
+
+def _num_tokens(dataset: Dataset | PairsDataset, split: str) -> int:
+    """All tokens of a split, those of sources too."""
+    if isinstance(dataset, PairsDataset):
+        pairs = dataset.splits[split]
+        return len(pairs.sources.tokens) + len(pairs.targets.tokens)
+    return len(dataset.splits[split].tokens)
 
 
 def _mlflow(

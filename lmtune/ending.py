@@ -9,7 +9,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from lmtune.analysis import Summary, answer, variants_header, variants_rows
+from lmtune.analysis import Summary, answer, floor_lines, variants_header, variants_rows
 from lmtune.analysis.statistics import Verdict
 from lmtune.records import ExperimentFolder
 from lmtune.tuning.runner import SweepOutcome
@@ -35,6 +35,8 @@ def print_ending(
     console.print(Text(summary.sweep.question, style="bold"))
     console.print(Text(answer(summary)))
     console.print(_table(summary, console))
+    for line in floor_lines(summary):
+        console.print(Text(line, style="dim"))
     console.print(Text(f"Report   {_shown(folder.report_md)}"))
     console.print(Text(f"Records  {_shown(folder.path)}"))
     if summary.sweep.tracking.mlflow is not None:
@@ -44,11 +46,11 @@ def print_ending(
 def _how_it_ended(outcome: SweepOutcome) -> str:
     if outcome.is_finished and not outcome.num_run:
         return "Nothing was left to run."
-    ended = f"{outcome.num_run} trials ended in this run"
+    ended = f"{_trials(outcome.num_run)} ended in this run"
     if outcome.is_finished:
         return f"{ended}; the sweep is finished."
     reason = "The time budget is spent" if outcome.time_is_up else "Interrupted"
-    return f"{reason}: {ended}, and those under way are saved. The same command goes on from here."
+    return f"{reason}: {ended}, and what is under way is saved. The same command goes on from here."
 
 
 def _print_failures(outcome: SweepOutcome, folder: ExperimentFolder, console: Console) -> None:
@@ -56,10 +58,15 @@ def _print_failures(outcome: SweepOutcome, folder: ExperimentFolder, console: Co
     if not failed:
         return
     first = failed[0]
-    console.print(Text(f"{len(failed)} trials failed, the first of them {first.trial_id}:"))
+    which = first.trial_id if len(failed) == 1 else f"the first of them {first.trial_id}"
+    console.print(Text(f"{_trials(len(failed))} failed, {which}:"))
     console.print(Text(first.message), style="red", soft_wrap=True)  # paths in it stay whole
-    console.print(Text(f"All are in {_shown(folder.trial(first.trial_id).path.parent)}."))
-    console.print(Text("The same command tries them again."))
+    console.print(Text(f"The records are in {_shown(folder.trial(first.trial_id).path.parent)}."))
+    console.print(Text(f"The same command tries {'them' if len(failed) > 1 else 'it'} again."))
+
+
+def _trials(count: int) -> str:
+    return "1 trial" if count == 1 else f"{count} trials"
 
 
 def _table(summary: Summary, console: Console) -> Table:

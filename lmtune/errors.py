@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lmtune.credentials import mask_credentials
+
 
 class LmtuneError(Exception):
     """Base of everything that lmtune raises on purpose."""
@@ -31,12 +33,19 @@ class Problem:
     fix: str = ""
 
     def __str__(self) -> str:
+        """As a user reads it: no secret of an address, nothing that would disturb a terminal."""
         lines = [f"{self.where}: {self.what}" if self.where else self.what]
         if self.expected:
             lines.append(f"  Expected: {self.expected}")
         if self.fix:
             lines.append(f"  Fix: {self.fix}")
-        return "\n".join(lines)
+        return "\n".join(map(_printable, mask_credentials("\n".join(lines)).split("\n")))
+
+
+def _printable(line: str) -> str:
+    if line.isprintable():
+        return line
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
 
 
 class UserError(LmtuneError):

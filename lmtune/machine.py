@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
+import sys
+from pathlib import Path
+
+_GPU_DRIVERS = ("/dev/nvidiactl", "/dev/nvhost-ctrl-gpu", "/dev/nvgpu", "/dev/kfd", "/dev/dxg")
+"""Where Linux shows GPUs, those of small boards, of AMD and under WSL included."""
 
 
 def available_cpus() -> int:
@@ -12,8 +18,19 @@ def available_cpus() -> int:
     return os.cpu_count() or 1
 
 
+def available_memory() -> int | None:
+    """Bytes that could be used without swapping; None where the system does not say."""
+    try:
+        found = re.search(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text())
+    except OSError:
+        return None
+    return int(found[1]) << 10 if found else None
+
+
 def available_gpus() -> int:
     """CUDA devices that this process may use."""
+    if sys.platform == "linux" and not any(map(os.path.exists, _GPU_DRIVERS)):
+        return 0
     import torch  # deferred: nothing else needs it before a sweep is known to be sound
 
     return torch.cuda.device_count()

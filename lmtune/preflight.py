@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from lmtune.datasets import PreparedDatasets, check_dataset
 from lmtune.errors import DataError, Problem, SpecError
 from lmtune.machine import available_cpus, available_gpus
+from lmtune.spec import find_places
 from lmtune.spec.dataset import DatasetConfig
+from lmtune.spec.places import Places
 from lmtune.spec.sweep import Resources, SweepSpec, Variant
 from lmtune.tracking import check_tracking
 
@@ -26,7 +28,7 @@ def check_surroundings(sweep: SweepSpec, spec: Path, project: Path, *, is_local:
     Raises:
         SpecError: with all that is wrong.
     """
-    problems = _check_datasets(sweep, spec, project)
+    problems = placed(_check_datasets(sweep, spec, project), sweep, spec)
     for problem in check_tracking(sweep.tracking, project):
         problems.append(replace(problem, where=f"{spec}: {problem.where}"))
     if is_local:
@@ -57,8 +59,36 @@ def prepare_datasets(sweep: SweepSpec, spec: Path, project: Path) -> PreparedDat
         except DataError as error:
             problems[key] = list(error.problems)
     if problems:
-        raise DataError([problem for each in problems.values() for problem in each])
+        found = [problem for each in problems.values() for problem in each]
+        raise DataError(placed(found, sweep, spec))
     return prepared
+
+
+def placed(problems: Sequence[Problem], sweep: SweepSpec, spec: Path) -> list[Problem]:
+    """Problems of variants with the line of the file that each comes from.
+
+    Args:
+        problems: whose places begin with `<spec>: variant <name>: <dotted path>`; others, and all
+            if the file has been changed since it was read, are left as they are.
+        sweep: as understood.
+        spec: its file.
+    """
+    if not problems:
+        return []
+    try:
+        places = find_places(spec, sweep.overrides)
+    except SpecError:
+        return list(problems)
+    return [replace(each, where=_place(each.where, spec, places)) for each in problems]
+
+
+def _place(where: str, spec: Path, places: Places) -> str:
+    start = f"{spec}: variant "
+    name, _, rest = where.removeprefix(start).partition(": ")
+    if not (where.startswith(start) and rest and name in places.drafts):
+        return where
+    path, colon, more = rest.partition(": ")
+    return places.of_variant(name, path) + colon + more
 
 
 def _dataset_configs(sweep: SweepSpec) -> Iterator[tuple[Variant, DatasetConfig]]:

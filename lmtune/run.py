@@ -71,11 +71,23 @@ def run(spec: Path, overrides: list[str], *, address: str | None, console: Conso
     sweep = read_sweep(spec, overrides)
     # deferred, each as late as it can be: numpy; then Ray; then torch and pandas
     from lmtune.preflight import check_surroundings, prepare_datasets
+    from lmtune.progress_bars import progress_bars
 
     check_surroundings(sweep, spec, project, is_local=address is None)
-    prepared = prepare_datasets(sweep, spec, project)
+    with progress_bars(Console(stderr=True)):
+        prepared = prepare_datasets(sweep, spec, project)
+    if sweep.match is not None:
+        from lmtune.matching import describe_match, match_widths  # loads torch
+
+        sweep = match_widths(sweep, prepared, spec)
+        for line in describe_match(sweep):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
     from lmtune.records import ExperimentFolder
     from lmtune.terminal import describe
+    from lmtune.tuning.ray_settings import stay_on_this_machine
+
+    if address is None:
+        stay_on_this_machine()
     from lmtune.tuning.cluster import ClusterConnection
 
     folder = ExperimentFolder(project / "experiments" / sweep.name)

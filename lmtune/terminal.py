@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from lmtune.datasets import Dataset
+from lmtune.datasets import Dataset, PairsDataset
 from lmtune.spec.result import Evaluation, Status, TrialFacts, TrialResult
 from lmtune.spec.sweep import Metric, SweepSpec, Variant
 from lmtune.spec.trial import Phase, TrialSpec
@@ -109,7 +109,9 @@ class Progress:
         begun = sum(min(now - at, expected_s[trial.phase]) for trial, at in running)
         return max(0.0, left - begun) / max(1, len(running))
 
-    def sweep_started(self, sweep: SweepSpec, datasets: Mapping[str, Dataset]) -> None:
+    def sweep_started(
+        self, sweep: SweepSpec, datasets: Mapping[str, Dataset | PairsDataset]
+    ) -> None:
         """Start the clock."""
         self._started_at = time.monotonic()
 
@@ -141,15 +143,18 @@ class Progress:
         """Nothing: the counts stay."""
 
     def _enter(self, trial: TrialSpec, evaluation: Evaluation) -> None:
-        self._last_values[trial.trial_id] = float(getattr(evaluation, self.metric.name))
+        value = getattr(evaluation, self.metric.name)
+        if value is not None:  # text is written after some epochs only
+            self._last_values[trial.trial_id] = float(value)
 
     def _count(self, trial: TrialSpec, status: Status) -> None:
         variant = self.variants[trial.variant]
         variant.ended[trial.phase][status] += 1
-        if status == "completed":
-            value = self._last_values[trial.trial_id]
-            if variant.best is None or is_better(value, variant.best, self.metric):
-                variant.best = value
+        value = self._last_values.get(trial.trial_id)
+        if status != "completed" or value is None:
+            return
+        if variant.best is None or is_better(value, variant.best, self.metric):
+            variant.best = value
 
 
 def is_better(value: float, other: float, metric: Metric) -> bool:
@@ -184,7 +189,9 @@ class LiveTable(Progress):
             transient=True,
         )
 
-    def sweep_started(self, sweep: SweepSpec, datasets: Mapping[str, Dataset]) -> None:
+    def sweep_started(
+        self, sweep: SweepSpec, datasets: Mapping[str, Dataset | PairsDataset]
+    ) -> None:
         """Begin to draw."""
         super().sweep_started(sweep, datasets)
         self._live.start()
@@ -250,9 +257,12 @@ class PlainLines(Progress):
     def trial_evaluated(self, trial: TrialSpec, evaluation: Evaluation) -> None:
         """Print the epoch's value."""
         super().trial_evaluated(trial, evaluation)
-        value = getattr(evaluation, self.metric.name)
+        name = self.metric.name
+        if getattr(evaluation, name) is None:
+            name = "val_loss"
         epochs = trial.config.training.epochs
-        self._print(trial, f"epoch {evaluation.epoch}/{epochs}: {self.metric.name} {value:.4f}")
+        value = f"{name} {getattr(evaluation, name):.4f}"
+        self._print(trial, f"epoch {evaluation.epoch}/{epochs}: {value}")
 
     def trial_ended(self, trial: TrialSpec, result: TrialResult) -> None:
         """Print how it ended, and how far the sweep is."""

@@ -65,6 +65,25 @@ def test_surroundings_when_much_is_wrong_are_told_all_at_once_each_corpus_once(
     assert all(problem.fix for problem in refused.value.problems)
 
 
+def test_surroundings_when_a_corpus_is_wrong_name_the_line_that_says_it(tmp_path: Path) -> None:
+    sweep = load(tmp_path)
+    with pytest.raises(SpecError) as refused:
+        check_surroundings(sweep, tmp_path / SPEC, tmp_path, is_local=True)
+    assert [problem.where.replace(f"{tmp_path}/", "") for problem in refused.value.problems] == [
+        "sweep.yaml:3: base.dataset.corpus.train",
+        "sweep.yaml:10: variants.other.dataset.corpus.train",
+    ]
+
+
+def test_surroundings_when_an_option_names_the_corpus_name_the_option(tmp_path: Path) -> None:
+    load(tmp_path)
+    option = "base.dataset.corpus.train=c.txt"
+    sweep = read_sweep(tmp_path / SPEC, [option])
+    with pytest.raises(SpecError) as refused:
+        check_surroundings(sweep, tmp_path / SPEC, tmp_path, is_local=True)
+    assert refused.value.problems[0].where == f"--set {option}"
+
+
 def test_surroundings_when_trials_run_on_a_cluster_are_not_this_machines(tmp_path: Path) -> None:
     sweep = load(tmp_path, "resources: {cpu: 4096}\n")
     write_texts(tmp_path)
@@ -115,6 +134,18 @@ def test_datasets_when_unreadable_are_told_all_at_once_each_once(tmp_path: Path)
         f"sweep.yaml: variant other: dataset.corpus.train: {tmp_path}/b.txt",
     ]
     assert not (tmp_path / "data").exists()
+
+
+def test_datasets_when_unreadable_name_the_line_and_the_file(tmp_path: Path) -> None:
+    sweep = load(tmp_path)
+    write_texts(tmp_path)
+    (tmp_path / "b.txt").write_bytes(b"\xff" * 100)
+    with pytest.raises(DataError) as refused:
+        prepare_datasets(sweep, tmp_path / SPEC, tmp_path)
+    (problem,) = refused.value.problems
+    assert str(problem).startswith(
+        f"{tmp_path}/sweep.yaml:10: variants.other.dataset.corpus.train: {tmp_path}/b.txt is "
+    )
 
 
 def test_datasets_when_a_context_is_searched_must_be_long_enough_for_the_longest(

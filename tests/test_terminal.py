@@ -13,7 +13,7 @@ from lmtune.datasets import PreparedDatasets
 from lmtune.records import ExperimentFolder
 from lmtune.spec import read_sweep
 from lmtune.spec.result import Status, TrialFacts, TrialResult
-from lmtune.spec.sweep import SweepSpec
+from lmtune.spec.sweep import Metric, SweepSpec
 from lmtune.spec.trial import Phase, Scalar, TrialSpec
 from lmtune.terminal import (
     LiveTable,
@@ -319,6 +319,21 @@ def test_plain_lines_when_a_trial_fails_say_why_in_its_last_words(
     run_trial(lines, make_trial(sweep), 2.5, status="failed", message=message)
     last = output.getvalue().splitlines()[-1]
     assert "failed after epoch 1: OSError: [Errno 28] No space left on device (1 of 18" in last
+
+
+def test_plain_lines_when_an_epoch_wrote_no_text_show_the_loss(sweep: SweepSpec) -> None:
+    by_text = sweep.model_copy(update={"metric": Metric(name="val_bleu", goal="maximize")})
+    lines, output = lines_of(by_text)
+    trial = make_trial(by_text)
+    lines.trial_started(trial, FACTS)
+    lines.trial_evaluated(trial, evaluation(1, 2.5))
+    scored = evaluation(2, 2.0).model_copy(update={"val_bleu": 31.25})
+    lines.trial_evaluated(trial, scored)
+    lines.trial_ended(trial, make_result(trial, "completed", 2))
+    text = output.getvalue()
+    assert "epoch 1/9: val_loss 2.5000" in text
+    assert "epoch 2/9: val_bleu 31.2500" in text
+    assert lines.variants["base"].best == 31.25
 
 
 def test_terminal_when_the_output_is_one_draws_a_table_and_else_prints_lines(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from lmtune.analysis.answer import VariantRow, answer, variants_header, variants_rows
 from lmtune.analysis.confirmed import BestTrial, Configuration
+from lmtune.analysis.floors import floor_lines
 from lmtune.analysis.report import report, write_report
 from lmtune.analysis.statistics import Comparison, Estimate, Interval, Verdict
 from lmtune.analysis.summary import (
@@ -27,6 +28,7 @@ __all__ = [
     "VariantSummary",
     "Verdict",
     "answer",
+    "floor_lines",
     "report",
     "summarize",
     "summary_content",

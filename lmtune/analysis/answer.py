@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from lmtune.analysis.matched import format_mismatch
 from lmtune.analysis.statistics import CONFIDENCE, MIN_SEEDS, Comparison, Interval, Verdict
 from lmtune.analysis.summary import Summary, VariantSummary
+from lmtune.analysis.text_scores import text_cell, text_columns
 from lmtune.spec.model import RecurrentConfig
 from lmtune.spec.trial import Scalar
 
@@ -43,8 +45,10 @@ def variants_header(summary: Summary) -> tuple[str, ...]:
         f"{CONFIDENCE:.0%} interval",
         "seeds",
         *(comparison if len(summary.variants) > 1 else ()),
+        *text_columns(summary).values(),
         "parameters",
         "FLOPs/token",
+        *(("mismatch",) if summary.sweep.match else ()),
         *(("tuned",) if any(each.variant.parameters for each in summary.variants) else ()),
     )
 
@@ -108,7 +112,7 @@ def carries_state(variant: VariantSummary) -> bool:
 
 
 def _cells(summary: Summary, variant: VariantSummary) -> tuple[str, ...]:
-    found = variant.answer
+    found, matched = variant.answer, variant.variant.matched
     is_searched = any(each.variant.parameters for each in summary.variants)
     return (
         variant.variant.name,
@@ -116,8 +120,10 @@ def _cells(summary: Summary, variant: VariantSummary) -> tuple[str, ...]:
         format_interval(variant.confirm.interval),
         _seeds_cell(summary, variant),
         *(_comparison_cells(variant.comparison) if len(summary.variants) > 1 else ()),
+        *(text_cell(name, found) for name in text_columns(summary)),
         f"{found.facts.num_parameters:,}" if found else _NOTHING,
         f"{found.facts.flops_per_token:,}" if found else _NOTHING,
+        *((format_mismatch(matched) if matched else _NOTHING,) if summary.sweep.match else ()),
         *((format_parameters(found.parameters) if found else _NOTHING,) if is_searched else ()),
     )
 
@@ -204,7 +210,19 @@ def _comparison_answer(summary: Summary) -> list[str]:
             f"Not judged, with fewer than {MIN_SEEDS} seeds in common with "
             f"{base.variant.name}: {', '.join(name for name, _ in unjudged)}."
         )
+    sentences += _not_comparable(base, by_verdict["not comparable"])
     return sentences
+
+
+def _not_comparable(
+    base: VariantSummary, judged: Sequence[tuple[str, Comparison]]
+) -> Iterator[str]:
+    """Which variants do not compare with the base, and why, a sentence a reason."""
+    by_reason: defaultdict[str, list[str]] = defaultdict(list)
+    for name, comparison in judged:
+        by_reason[comparison.reason].append(name)
+    for reason, names in by_reason.items():
+        yield f"Not comparable with {base.variant.name}: {', '.join(names)} ({reason})."
 
 
 def _different(

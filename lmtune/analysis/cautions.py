@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import get_args
 
 from lmtune.analysis.answer import carries_state, format_scalar, format_value
+from lmtune.analysis.data_cautions import data_cautions
 from lmtune.analysis.summary import Summary, VariantSummary
 from lmtune.spec.result import Status
 from lmtune.spec.search import Distribution, FloatRange, IntRange, QuantizedRange
@@ -30,6 +31,7 @@ def cautions(summary: Summary) -> list[str]:
     return [
         *_few_seeds(summary),
         *_different_data(summary),
+        *data_cautions(summary),
         *_different_sizes(summary),
         *_lost_trials(summary),
         *_range_edges(summary),

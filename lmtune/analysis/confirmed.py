@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -34,6 +35,14 @@ class Configuration:
     values: dict[int, float]
     confirm: Estimate
 
+    def mean(self, name: str) -> float | None:
+        """The mean of a number of `Evaluation` at the last epoch; None where it was not measured.
+
+        As `confirm`, over completed trials and finite values alone.
+        """
+        values = [value for _, value in _values(self.trials, name)]
+        return estimate(values).mean if values else None
+
 
 @dataclass(frozen=True)
 class BestTrial:
@@ -44,17 +53,15 @@ class BestTrial:
     value: float
 
 
-def _value(record: TrialRecord, metric: Metric) -> float:
-    """The metric after the last epoch of a completed trial; NaN for any other trial."""
-    if record.status != "completed" or record.last is None:
-        return math.nan
-    return float(getattr(record.last, metric.name))
-
-
-def _values(records: Iterable[TrialRecord], metric: Metric) -> list[tuple[TrialRecord, float]]:
-    """The trials that have a finite value, with it."""
-    valued = ((record, _value(record, metric)) for record in records)
-    return [(record, value) for record, value in valued if math.isfinite(value)]
+def _values(records: Iterable[TrialRecord], name: str) -> list[tuple[TrialRecord, float]]:
+    """The completed trials whose last evaluation has a finite number of some name, with it."""
+    found = []
+    for record in records:
+        if record.status == "completed" and record.last is not None:
+            value = getattr(record.last, name)
+            if value is not None and math.isfinite(value):
+                found.append((record, float(value)))
+    return found
 
 
 def rank(confirm: Estimate, metric: Metric) -> tuple[int, float]:
@@ -70,7 +77,8 @@ def rank(confirm: Estimate, metric: Metric) -> tuple[int, float]:
 
 def configuration_key(record: TrialRecord) -> tuple[str, str]:
     """What trials that differ by their seeds alone have in common."""
-    return record.spec.config.model_dump_json(), record.spec.data_fingerprint
+    content = json.dumps(record.spec.config.content(), sort_keys=True)
+    return content, record.spec.data_fingerprint
 
 
 def configurations(records: Iterable[TrialRecord], metric: Metric) -> list[Configuration]:
@@ -84,7 +92,7 @@ def configurations(records: Iterable[TrialRecord], metric: Metric) -> list[Confi
 
 
 def _configuration(group: Sequence[TrialRecord], metric: Metric) -> Configuration:
-    values = {record.spec.seed: value for record, value in _values(group, metric)}
+    values = {record.spec.seed: value for record, value in _values(group, metric.name)}
     return Configuration(
         config=group[0].spec.config,
         parameters=group[0].spec.parameters,
@@ -107,7 +115,7 @@ def tuned_value(
         for record in records
         if record.spec.phase == "tune" and configuration_key(record) == key
     ]
-    values = [value for _, value in _values(seen, metric)]
+    values = [value for _, value in _values(seen, metric.name)]
     return estimate(values).mean if values else None
 
 
@@ -116,7 +124,7 @@ def best_trial(confirmed: Iterable[Configuration], metric: Metric) -> BestTrial 
     trials = [trial for configuration in confirmed for trial in configuration.trials]
     candidates = [
         BestTrial(record.spec.trial_id, record.spec.variant, value)
-        for record, value in _values(trials, metric)
+        for record, value in _values(trials, metric.name)
     ]
     sign = 1 if metric.goal == "minimize" else -1
     return min(candidates, key=lambda trial: sign * trial.value, default=None)

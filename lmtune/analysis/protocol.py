@@ -13,6 +13,7 @@ from lmtune.analysis.answer import (
     format_value,
 )
 from lmtune.analysis.markdown import bullets, escape, table
+from lmtune.analysis.matched import match_step, match_table
 from lmtune.analysis.summary import Summary, VariantSummary
 from lmtune.spec.result import Status
 from lmtune.spec.search import Categorical, Constant, Distribution, QuantizedRange
@@ -23,15 +24,19 @@ from lmtune.spec.trial import Phase
 def protocol(summary: Summary) -> str:
     """The section as Markdown: phases, search, evaluation, and what became of the trials."""
     parts = [bullets(map(escape, _steps(summary))), _status_counts(summary)]
+    if any(variant.matched for variant in summary.sweep.variants):
+        parts.insert(1, match_table(summary))
     if any(variant.variant.parameters for variant in summary.variants):
         parts.append(_search_table(summary))
     return "\n\n".join(parts)
 
 
 def _steps(summary: Summary) -> Iterator[str]:
+    if summary.sweep.match:
+        yield match_step(summary.sweep.match)
     yield from _search_steps(summary)
     yield _confirm_step(summary.sweep)
-    yield _evaluation_step(summary)
+    yield from _evaluation_steps(summary)
 
 
 def _confirm_step(sweep: SweepSpec) -> str:
@@ -46,15 +51,22 @@ def _confirm_step(sweep: SweepSpec) -> str:
     )
 
 
-def _evaluation_step(summary: Summary) -> str:
-    lengths = {variant.config.dataset.context_length for variant in summary.sweep.variants}
+def _evaluation_steps(summary: Summary) -> Iterator[str]:
+    sections = [variant.config.dataset for variant in summary.sweep.variants]
+    lengths = {section.context_length for section in sections if not section.is_pairs}
     carrying = [variant.variant.name for variant in summary.variants if carries_state(variant)]
     exception = f"; except {', '.join(carrying)}, with the state carried over the whole split"
-    return (
-        "Evaluation: every token of the validation split but the first is scored exactly once, by "
-        f"every architecture, from at most {' or '.join(map(str, sorted(lengths)))} tokens before "
-        f"it{exception if carrying else ''}."
-    )
+    if lengths:
+        yield (
+            "Evaluation: every token of the validation split but the first is scored exactly once, "
+            f"by every architecture, from at most {' or '.join(map(str, sorted(lengths)))} tokens "
+            f"before it{exception if carrying else ''}."
+        )
+    if any(section.is_pairs for section in sections):
+        yield (
+            "Evaluation: every token of every validation target, and its end, is scored exactly "
+            "once, by every architecture, from the source and the true tokens before it."
+        )
 
 
 def _search_steps(summary: Summary) -> Iterator[str]:

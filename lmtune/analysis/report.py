@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from typing import Any
+from typing import get_args
 
 import yaml
 
@@ -16,19 +16,20 @@ from lmtune.analysis.answer import (
     variants_rows,
 )
 from lmtune.analysis.cautions import cautions
+from lmtune.analysis.data_section import data_section
+from lmtune.analysis.floors import floor_lines
 from lmtune.analysis.markdown import bullets, code_block, escape, table
 from lmtune.analysis.protocol import protocol
 from lmtune.analysis.statistics import MIN_SEEDS, POWER
 from lmtune.analysis.summary import Summary, summarize, summary_content
-from lmtune.records import DatasetFacts, ExperimentFolder, swept_paths
+from lmtune.analysis.text_scores import text_notes
+from lmtune.records import ExperimentFolder, swept_paths
 from lmtune.records.files import json_text, write_text
+from lmtune.spec.paths import flattened
 from lmtune.spec.result import Evaluation
-from lmtune.spec.trial import Scalar
+from lmtune.spec.sweep import MetricName
 
-_METRIC_UNITS = {
-    name: Evaluation.model_fields[name].description
-    for name in ("val_loss", "val_perplexity", "val_bits_per_byte", "val_accuracy")
-}
+_METRIC_UNITS = {name: Evaluation.model_fields[name].description for name in get_args(MetricName)}
 
 _FILES = {
     "sweep.yaml": "the sweep file as it was given",
@@ -66,7 +67,7 @@ def report(folder: ExperimentFolder, summary: Summary) -> str:
         "Best configuration": _best_configuration(summary),
         "What was fixed": _fixed(summary),
         "How it was done": protocol(summary),
-        "Data": _data(summary),
+        "Data": data_section(summary),
         "Cautions": bullets(map(escape, cautions(summary))) or "None.",
         "Files": _files(folder),
         "Run it again": _run_again(folder, summary),
@@ -102,6 +103,7 @@ def _variants(summary: Summary) -> str:
             f"{POWER:.0%} of such sweeps, before allowing for several comparisons. "
             f"No verdict under {MIN_SEEDS} shared seeds."
         )
+    notes += [*floor_lines(summary), *text_notes(summary)]
     return f"{table(variants_header(summary), rows)}\n\n{bullets(map(escape, notes))}"
 
 
@@ -116,6 +118,8 @@ def _best_configuration(summary: Summary) -> str:
         f"The best single trial is `{trial.trial_id}` of {escape(trial.variant)}, "
         f"with {format_value(trial.value)}. "
     )
+    if not all(variant.is_comparable for variant in summary.variants):
+        text += "It is the best of those that compare with the base. "
     if len(summary.variants) > 1:
         text += "The best mean alone is no verdict: the table above has those. "
     base = {"base": best.answer.config.model_dump(mode="json")}
@@ -126,7 +130,7 @@ def _best_configuration(summary: Summary) -> str:
 def _fixed(summary: Summary) -> str:
     """The values that all variants share and none searches: the answer holds for these alone."""
     configs = [variant.config.model_dump(mode="json") for variant in summary.sweep.variants]
-    first, *others = [dict(_leaves(config)) for config in configs]
+    first, *others = [dict(flattened(config)) for config in configs]
     searched = set(swept_paths(summary.sweep))
     rows = [
         (path, format_scalar(value))
@@ -135,42 +139,6 @@ def _fixed(summary: Summary) -> str:
     ]
     note = "The answer holds for these values; others may give another."
     return f"{note}\n\n{table(('field', 'value'), rows)}"
-
-
-def _leaves(section: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Scalar]]:
-    for name, value in section.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
-
-
-def _data(summary: Summary) -> str:
-    distinct = {facts.fingerprint: facts for facts in summary.datasets.values()}
-    return "\n\n".join(_dataset(summary, facts, len(distinct) > 1) for facts in distinct.values())
-
-
-def _dataset(summary: Summary, facts: DatasetFacts, is_one_of_several: bool) -> str:
-    names = [
-        name for name, other in summary.datasets.items() if other.fingerprint == facts.fingerprint
-    ]
-    rows = [
-        ("fingerprint", facts.fingerprint),
-        ("vocabulary", f"{facts.vocab_size:,} tokens"),
-        ("training split", f"{facts.train_tokens:,} tokens"),
-        ("validation split", f"{facts.validation_tokens:,} tokens"),
-        ("bytes per token", f"{facts.bytes_per_token:.4g}"),
-    ]
-    if is_one_of_several:
-        rows.insert(0, ("variants", ", ".join(names)))
-    if facts.entropy_rate is not None:
-        rows.append(
-            (
-                "entropy rate of the source",
-                f"{format_value(facts.entropy_rate)} nats a token, which no model can beat",
-            )
-        )
-    return table(("fact", "value"), rows)
 
 
 def _files(folder: ExperimentFolder) -> str:

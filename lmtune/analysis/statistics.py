@@ -14,7 +14,7 @@ from typing import Literal
 
 from scipy.special import stdtr, stdtrit
 
-Verdict = Literal["better", "worse", "within noise", "too few seeds"]
+Verdict = Literal["better", "worse", "within noise", "too few seeds", "not comparable"]
 
 CONFIDENCE = 0.95
 """Of every interval; a verdict may be wrong as often as an interval may miss."""
@@ -62,6 +62,7 @@ class Comparison:
         smallest_detectable: the true difference that this many seeds would show with the chance
             `POWER`, at the spread that was seen and without Holm's adjustment; None as for `p`.
         verdict: what may be said.
+        reason: why nothing may be said, for `not comparable`.
     """
 
     difference: Estimate
@@ -69,6 +70,7 @@ class Comparison:
     p_holm: float | None
     smallest_detectable: float | None
     verdict: Verdict
+    reason: str = ""
 
 
 def estimate(values: Sequence[float]) -> Estimate:
@@ -114,6 +116,18 @@ def compare(
             map(estimate, pairs), p_values, holm(p_values), strict=True
         )
     ]
+
+
+def refused(reason: str) -> Comparison:
+    """A comparison that would mislead, so that it is not made, nor counted by Holm."""
+    return Comparison(
+        difference=estimate([]),
+        p=None,
+        p_holm=None,
+        smallest_detectable=None,
+        verdict="not comparable",
+        reason=reason,
+    )
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:

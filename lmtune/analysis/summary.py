@@ -7,11 +7,12 @@ no result at full budget.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+from lmtune.analysis.comparability import Measured, why_not_comparable
 from lmtune.analysis.confirmed import (
     BestTrial,
     Configuration,
@@ -21,7 +22,14 @@ from lmtune.analysis.confirmed import (
     rank,
     tuned_value,
 )
-from lmtune.analysis.statistics import Comparison, Estimate, Interval, compare, estimate
+from lmtune.analysis.statistics import (
+    Comparison,
+    Estimate,
+    Interval,
+    compare,
+    estimate,
+    refused,
+)
 from lmtune.records import DatasetFacts, ExperimentFolder, TrialRecord
 from lmtune.spec.result import Status
 from lmtune.spec.sweep import Metric, SweepSpec, Variant
@@ -57,6 +65,11 @@ class VariantSummary:
         """The mean over the answer's seeds; of no seeds where there is no answer yet."""
         return self.answer.confirm if self.answer else estimate([])
 
+    @property
+    def is_comparable(self) -> bool:
+        """Whether its numbers mean what those of the base mean."""
+        return self.comparison is None or self.comparison.verdict != "not comparable"
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -66,7 +79,8 @@ class Summary:
         sweep: the question.
         datasets: of each variant, by name.
         variants: in the sweep's order; the first is the base of the comparison.
-        best: None before any confirm trial has completed.
+        best: of the variants that compare, if one of them has a completed confirm trial; else of
+            all; None before any has completed.
         missing: what is still to be done, a phrase each.
     """
 
@@ -83,8 +97,8 @@ class Summary:
 
     @property
     def best_variant(self) -> VariantSummary | None:
-        """Of the variants with the most completed seeds, the one with the best mean."""
-        answered = [variant for variant in self.variants if variant.confirm.n]
+        """Of the variants that compare, with the most completed seeds, that of the best mean."""
+        answered = [each for each in self.variants if each.confirm.n and each.is_comparable]
         metric = self.sweep.metric
         return min(answered, key=lambda variant: rank(variant.confirm, metric), default=None)
 
@@ -95,31 +109,32 @@ def summarize(folder: ExperimentFolder) -> Summary:
     Raises:
         UserError: the folder holds no experiment, or a record is not readable.
     """
-    sweep = folder.read_sweep()
+    sweep, datasets = folder.read_sweep(), folder.read_datasets()
     trials: dict[str, list[TrialRecord]] = {variant.name: [] for variant in sweep.variants}
     for record in folder.read_trials():
         trials[record.spec.variant].append(record)
     confirmed = {name: configurations(records, sweep.metric) for name, records in trials.items()}
     answers = [next(iter(found), None) for found in confirmed.values()]
-    values = [answer.values if answer else {} for answer in answers]
-    comparisons = [None, *compare(values[0], values[1:], sweep.metric.goal)]
+    variants = tuple(
+        VariantSummary(
+            variant=variant,
+            counts=_counts(trials[variant.name]),
+            answer=answer,
+            num_confirmed=len(confirmed[variant.name]),
+            tuned_value=tuned_value(answer, trials[variant.name], sweep.metric),
+            comparison=comparison,
+        )
+        for variant, answer, comparison in zip(
+            sweep.variants, answers, _comparisons(sweep, answers, datasets), strict=True
+        )
+    )
+    comparable = [confirmed[each.variant.name] for each in variants if each.is_comparable]
+    best = best_trial(chain.from_iterable(comparable), sweep.metric)
     return Summary(
         sweep=sweep,
-        datasets=folder.read_datasets(),
-        variants=tuple(
-            VariantSummary(
-                variant=variant,
-                counts=_counts(trials[variant.name]),
-                answer=answer,
-                num_confirmed=len(confirmed[variant.name]),
-                tuned_value=tuned_value(answer, trials[variant.name], sweep.metric),
-                comparison=comparison,
-            )
-            for variant, answer, comparison in zip(
-                sweep.variants, answers, comparisons, strict=True
-            )
-        ),
-        best=best_trial(chain.from_iterable(confirmed.values()), sweep.metric),
+        datasets=datasets,
+        variants=variants,
+        best=best or best_trial(chain.from_iterable(confirmed.values()), sweep.metric),
         missing=tuple(
             phrase
             for variant in sweep.variants
@@ -128,11 +143,29 @@ def summarize(folder: ExperimentFolder) -> Summary:
     )
 
 
+def _comparisons(
+    sweep: SweepSpec,
+    answers: Sequence[Configuration | None],
+    datasets: Mapping[str, DatasetFacts],
+) -> list[Comparison | None]:
+    """Each variant compared with the first; None for the first itself."""
+    base, *others = [
+        Measured.of(variant, answer, datasets[variant.name])
+        for variant, answer in zip(sweep.variants, answers, strict=True)
+    ]
+    reasons = [why_not_comparable(base, other, sweep.metric) for other in others]
+    first, *values = [answer.values if answer else {} for answer in answers]
+    comparable = [each for each, reason in zip(values, reasons, strict=True) if reason is None]
+    made = iter(compare(first, comparable, sweep.metric.goal))
+    return [None, *(next(made) if reason is None else refused(reason) for reason in reasons)]
+
+
 def summary_content(summary: Summary) -> dict[str, Any]:
     """The content of `summary.json`.
 
     `difference.interval` is of that comparison alone; `difference.p` is adjusted for all
-    comparisons (Holm), as is the verdict. What there is no number for is NaN or None.
+    comparisons (Holm), as is the verdict. What there is no number for is NaN or None. A comparison
+    that was refused has a `reason`, a variant whose width was solved says what came of it.
     """
     sweep, best = summary.sweep, summary.best
     return {
@@ -148,6 +181,7 @@ def summary_content(summary: Summary) -> dict[str, Any]:
 
 def _variant_content(variant: VariantSummary, metric: Metric) -> dict[str, Any]:
     answer, comparison = variant.answer, variant.comparison
+    matched = variant.variant.matched
     best = best_trial([answer] if answer else [], metric)
     return {
         "variant": variant.variant.name,
@@ -166,7 +200,9 @@ def _variant_content(variant: VariantSummary, metric: Metric) -> dict[str, Any]:
             "interval": _interval_content(comparison.difference.interval),
             "p": comparison.p_holm,
             "verdict": comparison.verdict,
+            **({"reason": comparison.reason} if comparison.reason else {}),
         },
+        **({"matched": matched.model_dump(mode="json")} if matched else {}),
     }
 
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from pydantic import JsonValue, ValidationError
 
 from lmtune.datasets.corpora import CorpusText
+from lmtune.datasets.durable import write_durably
+from lmtune.datasets.leakage import leakage
 from lmtune.datasets.tokenizers import (
     TokenArray,
     Tokenizer,
@@ -27,7 +29,7 @@ from lmtune.errors import DataError, Problem
 from lmtune.spec.config import Config
 from lmtune.spec.dataset import TokenizerConfig
 
-DATASET_FORMAT = 1
+DATASET_FORMAT = 2
 """Raised when the same text no longer gives the same files or the same fingerprint."""
 
 
@@ -57,6 +59,7 @@ class Dataset:
         test: None where the user gave a validation text and no test text.
         entropy_rate: of the source that wrote the text, nats per token; None where unknown.
         unknown_tokens: by split, how many tokens stand for text outside the vocabulary.
+        leakage: by split, the share of its windows of 50 characters that training has too.
     """
 
     folder: Path
@@ -67,10 +70,16 @@ class Dataset:
     test: Split | None
     entropy_rate: float | None
     unknown_tokens: dict[str, int]
+    leakage: dict[str, float]
 
     @property
     def vocab_size(self) -> int:
         """How many tokens there are, the unknown one included."""
+        return self.tokenizer.vocab_size
+
+    @property
+    def num_outputs(self) -> int:
+        """How many tokens can be predicted: all."""
         return self.tokenizer.vocab_size
 
     @property
@@ -85,7 +94,7 @@ class Dataset:
         return {name: split for name, split in splits.items() if split is not None}
 
     def __reduce__(self) -> tuple[object, tuple[Path]]:
-        return open_dataset, (self.folder,)
+        return open_text, (self.folder,)
 
 
 class _SplitMeta(Config):
@@ -100,18 +109,20 @@ class _SplitMeta(Config):
 class _Meta(Config):
     """What `meta.json` says of a dataset."""
 
+    kind: Literal["text"]
     format: int
     fingerprint: str
     tokenizer: TokenizerConfig
     vocabulary: JsonValue
     vocab_size: int
     entropy_rate: float | None
+    leakage: dict[str, float]
     splits: dict[str, _SplitMeta]
 
 
 @cache
-def open_dataset(folder: Path) -> Dataset:
-    """Map a prepared dataset into memory, once for each process.
+def open_text(folder: Path) -> Dataset:
+    """Map a prepared text into memory, once for each process.
 
     Raises:
         DataError: the folder is missing, torn, or of another version of lmtune.
@@ -120,10 +131,10 @@ def open_dataset(folder: Path) -> Dataset:
 
 
 def read_dataset(folder: Path) -> Dataset:
-    """Map a prepared dataset into memory as its files are now.
+    """Map a prepared text into memory as its files are now.
 
     Raises:
-        DataError: as `open_dataset`.
+        DataError: as `open_text`.
     """
     try:
         meta = _Meta.model_validate_json((folder / "meta.json").read_bytes())
@@ -150,6 +161,7 @@ def read_dataset(folder: Path) -> Dataset:
         test=splits.get("test"),
         entropy_rate=meta.entropy_rate,
         unknown_tokens={name: split.unknown_tokens for name, split in meta.splits.items()},
+        leakage=meta.leakage,
     )
 
 
@@ -163,7 +175,7 @@ def write_dataset(
         tokens = tokenizer.encode(text)
         digest.update(_canonical([name, len(tokens)]))
         digest.update(tokens.data)
-        _write_durably(folder / f"{name}.bin", tokens.data)
+        write_durably(folder / f"{name}.bin", tokens.data)
         splits[name] = _SplitMeta(
             num_tokens=len(tokens),
             scored_bytes=len(text.encode()) - tokenizer.first_token_bytes(text),
@@ -171,15 +183,17 @@ def write_dataset(
             source_loss=corpus.source_loss.get(name),
         )
     meta = _Meta(
+        kind="text",
         format=DATASET_FORMAT,
         fingerprint=digest.hexdigest(),
         tokenizer=config,
         vocabulary=tokenizer.vocabulary,
         vocab_size=tokenizer.vocab_size,
         entropy_rate=corpus.entropy_rate,
+        leakage=leakage(corpus),
         splits=splits,
     )
-    _write_durably(folder / "meta.json", meta.model_dump_json().encode())
+    write_durably(folder / "meta.json", meta.model_dump_json().encode())
 
 
 def _verify(folder: Path, meta: _Meta) -> None:
@@ -204,10 +218,3 @@ def _count(tokens: TokenArray, token: int | None) -> int:
 
 def _canonical(value: JsonValue) -> bytes:
     return json.dumps(value, sort_keys=True).encode()
-
-
-def _write_durably(path: Path, content: bytes | memoryview) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())

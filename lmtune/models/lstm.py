@@ -12,32 +12,50 @@ from lmtune.models.language_model import ParameterCount
 from lmtune.models.recurrent import (
     RecurrentLanguageModel,
     count_recurrent_parameters,
-    recurrent_flops_per_token,
+    num_targets,
+    recurrent_sequence_flops,
 )
 from lmtune.spec.model import LSTMConfig
 
+__all__ = ["build", "count_parameters", "num_targets", "sequence_flops"]
+
 NUM_GATES = 4
-FORGET_BIAS = 1.0
 
 
-def build(config: LSTMConfig, *, vocab_size: int, context_length: int) -> RecurrentLanguageModel:
+def build(
+    config: LSTMConfig, *, vocab_size: int, num_outputs: int, context_length: int
+) -> RecurrentLanguageModel:
     """Build the model; its weights come from torch's global generator."""
-    model = RecurrentLanguageModel(config, vocab_size=vocab_size, cell=nn.LSTM)
-    _open_forget_gates(model.cells, config)
+    model = RecurrentLanguageModel(
+        config, vocab_size=vocab_size, num_outputs=num_outputs, cell=nn.LSTM
+    )
+    _set_forget_bias(model.cells, config)
     return model
 
 
-def count_parameters(config: LSTMConfig, *, vocab_size: int, context_length: int) -> ParameterCount:
+def count_parameters(
+    config: LSTMConfig, *, vocab_size: int, num_outputs: int, context_length: int
+) -> ParameterCount:
     """Count without building; no parameter depends on the context length."""
-    return count_recurrent_parameters(config, vocab_size=vocab_size, num_gates=NUM_GATES)
+    return count_recurrent_parameters(
+        config, vocab_size=vocab_size, num_outputs=num_outputs, num_gates=NUM_GATES
+    )
 
 
-def flops_per_token(config: LSTMConfig, *, vocab_size: int, context_length: int) -> int:
-    """Count matrix products; a token costs the same in a window of any length."""
-    return recurrent_flops_per_token(config, vocab_size=vocab_size, num_gates=NUM_GATES)
+def sequence_flops(
+    config: LSTMConfig, *, num_outputs: int, num_source: float, num_target: float
+) -> float:
+    """Count a sequence's training FLOPs; see `recurrent_sequence_flops`."""
+    return recurrent_sequence_flops(
+        config,
+        num_outputs=num_outputs,
+        num_source=num_source,
+        num_target=num_target,
+        num_gates=NUM_GATES,
+    )
 
 
-def _open_forget_gates(cells: nn.RNNBase, config: LSTMConfig) -> None:
+def _set_forget_bias(cells: nn.RNNBase, config: LSTMConfig) -> None:
     """Let the cells remember from the start, for the gradient to reach far back.
 
     The gates lie as input, forget, cell, output in each bias; torch adds its two biases, so one of
@@ -45,6 +63,6 @@ def _open_forget_gates(cells: nn.RNNBase, config: LSTMConfig) -> None:
     """
     forget = slice(config.hidden_size, 2 * config.hidden_size)
     with torch.no_grad():
-        for layer in range(config.num_layers):
-            getattr(cells, f"bias_ih_l{layer}")[forget] = FORGET_BIAS
-            getattr(cells, f"bias_hh_l{layer}")[forget] = 0.0
+        for _, _, bias_ih, bias_hh in cells.all_weights:
+            bias_ih[forget] = config.forget_bias
+            bias_hh[forget] = 0.0

@@ -15,13 +15,14 @@ from lmtune.records.tables import (
     trials_table,
     write_tables,
 )
-from lmtune.records.trial_folder import TrialFolder, TrialRecord
+from lmtune.records.trial_folder import Role, TrialFolder, TrialRecord
 
 __all__ = [
     "CURVE_COLUMNS",
     "TRIAL_COLUMNS",
     "DatasetFacts",
     "ExperimentFolder",
+    "Role",
     "TrialFolder",
     "TrialRecord",
     "curves_table",

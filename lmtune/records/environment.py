@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import shlex
 import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from lmtune.credentials import mask_credentials
 
 _PACKAGES = (
     "lmtune",
@@ -29,24 +30,20 @@ _PACKAGES = (
 def describe_environment(project: Path) -> dict[str, Any]:
     """What a reader of the numbers needs to know of the place that they come from.
 
-    Environment variables are left out, and so is what an address in the command has before its
-    `@`: either may hold a secret.
+    Environment variables are left out, and so are logins and queries of addresses in the command:
+    either may hold a secret.
 
     Args:
         project: the folder that the command runs in; its commit is named if it is a git checkout.
     """
     return {
-        "command": _without_secrets(shlex.join(sys.orig_argv)),
+        "command": mask_credentials(shlex.join(sys.orig_argv)),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu_count": os.cpu_count(),
         "packages": {name: _version(name) for name in _PACKAGES},
         **_describe_git(project),
     }
-
-
-def _without_secrets(text: str) -> str:
-    return re.sub(r"(?<=://)[^/@\s]+(?=@)", "***", text)
 
 
 def _version(package: str) -> str | None:

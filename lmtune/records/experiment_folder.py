@@ -8,9 +8,13 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, get_args
 
+from pydantic import Field
+
+from lmtune.credentials import mask_logins
 from lmtune.errors import Problem, UserError
 from lmtune.records.files import json_text, parse, write_text
 from lmtune.records.lock import hold_lock
+from lmtune.records.roles import by_role
 from lmtune.records.trial_folder import TrialFolder, TrialRecord
 from lmtune.spec.config import Config
 from lmtune.spec.sweep import SweepSpec
@@ -24,10 +28,26 @@ class DatasetFacts(Config):
 
     fingerprint: str
     vocab_size: int
-    train_tokens: int
+    train_tokens: int = Field(description="of a text; of pairs, tokens of targets and their ends")
     validation_tokens: int
     bytes_per_token: float
     entropy_rate: float | None = None
+    validation_pairs: int | None = Field(default=None, description="None for one running text")
+    validation_text_sha256: str | None = Field(
+        default=None, description="None where the variants of the sweep share their data anyway"
+    )
+    unknown_validation_tokens: int = Field(
+        default=0, description="that stand for text outside the vocabulary"
+    )
+    ngram_floors: dict[str, float] | None = Field(
+        default=None, description="nats a validation token; None for pairs"
+    )
+    leakage: dict[str, float] = Field(
+        default={}, description="by split, the share of it that training has too"
+    )
+    left_out: dict[str, int] = Field(
+        default={}, description="by split, pairs that do not fit into context_length"
+    )
 
 
 class _Resolved(SweepSpec):
@@ -92,6 +112,11 @@ class ExperimentFolder:
         return self.path / "report.md"
 
     @property
+    def test_reads_jsonl(self) -> Path:
+        """A line for each time that the test split was scored."""
+        return self.path / "test_reads.jsonl"
+
+    @property
     def lock(self) -> Path:
         """Locked by the command that works in the folder."""
         return self.path / ".lock"
@@ -114,8 +139,8 @@ class ExperimentFolder:
         return [TrialFolder(path.parent) for path in sorted(specs)]
 
     def write_sweep_yaml(self, text: str) -> None:
-        """Keep the sweep file as it was given."""
-        write_text(self.sweep_yaml, text)
+        """Keep the sweep file as it was given, less logins of addresses, in comments, say."""
+        write_text(self.sweep_yaml, mask_logins(text))
 
     def write_environment(self, environment: Mapping[str, Any]) -> None:
         """Keep what `describe_environment` found."""
@@ -160,11 +185,14 @@ class ExperimentFolder:
     def read_trials(self) -> list[TrialRecord]:
         """The trials of the sweep's variants: by variant, tune before confirm, by seed, by id.
 
+        A trial that serves several variants is there for each of them.
+
         Raises:
             UserError: as `read_sweep`, or a trial's record is not readable.
         """
-        rank = {variant.name: number for number, variant in enumerate(self.read_sweep().variants)}
-        records = [folder.read() for folder in self.trials()]
+        sweep = self.read_sweep()
+        rank = {variant.name: number for number, variant in enumerate(sweep.variants)}
+        records = [record for folder in self.trials() for record in by_role(folder.read(), sweep)]
         return sorted(
             (record for record in records if record.spec.variant in rank),
             key=lambda record: (

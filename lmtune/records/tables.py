@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from lmtune.records.experiment_folder import ExperimentFolder
 from lmtune.records.files import write_text
 from lmtune.records.trial_folder import TrialRecord
 from lmtune.spec.result import Evaluation
-from lmtune.spec.sweep import SweepSpec
+from lmtune.spec.sweep import MetricName, SweepSpec
 from lmtune.spec.trial import Scalar, TrialConfig
 
 if TYPE_CHECKING:
@@ -36,6 +36,10 @@ TRIAL_COLUMNS: dict[str, str] = {
     "train_tokens": "int64",
     "train_time_s": "float64",
     "tokens_per_second": "float64",
+    "val_bleu": "float64",
+    "val_chrf": "float64",
+    "val_exact_match": "float64",
+    "val_brevity_penalty": "float64",
 }
 """Columns of `trials.csv` and their pandas types; one for each swept path follows."""
 
@@ -51,6 +55,10 @@ CURVE_COLUMNS: dict[str, str] = {
     "val_accuracy": "float64",
     "learning_rate": "float64",
     "elapsed_s": "float64",
+    "val_bleu": "float64",
+    "val_chrf": "float64",
+    "val_exact_match": "float64",
+    "val_brevity_penalty": "float64",
 }
 """Columns of `curves.csv` and their pandas types."""
 
@@ -58,8 +66,9 @@ CURVE_COLUMNS: dict[str, str] = {
 def trials_table(folder: ExperimentFolder) -> pd.DataFrame:
     """A row for each trial of the sweep, ordered as `ExperimentFolder.read_trials` does.
 
-    Swept columns keep the values as they are (type `object`), None where a model has no such
-    field. Numbers of a trial without an evaluation are NaN.
+    A trial that serves several variants has a row for each. Swept columns keep the values as they
+    are (type `object`), None where a model has no such field. Numbers of a trial without an
+    evaluation are NaN, and so are those of the model's own text where that was not scored.
 
     Raises:
         UserError: a record is not readable.
@@ -90,10 +99,15 @@ def write_tables(folder: ExperimentFolder) -> None:
 
 
 def swept_paths(sweep: SweepSpec) -> list[str]:
-    """Dotted paths that a sweep varies: between variants first, then searched inside them."""
+    """Dotted paths that a sweep varies: between variants first, then searched inside them.
+
+    Widths that a match solved come last.
+    """
     between = (path for variant in sweep.variants for path in variant.overrides)
     searched = (path for variant in sweep.variants for path in variant.parameters)
-    return list(dict.fromkeys([*between, *searched]))
+    matches = [variant.matched for variant in sweep.variants if variant.matched]
+    solved = (path for matched in matches for path in matched.solved)
+    return list(dict.fromkeys([*between, *searched, *solved]))
 
 
 def _trials_frame(sweep: SweepSpec, records: Iterable[TrialRecord]) -> pd.DataFrame:
@@ -103,10 +117,11 @@ def _trials_frame(sweep: SweepSpec, records: Iterable[TrialRecord]) -> pd.DataFr
 
 
 def _curves_frame(records: Iterable[TrialRecord]) -> pd.DataFrame:
+    curves = {record.spec.trial_id: record.curve for record in records}
     rows = [
-        {"trial_id": record.spec.trial_id, **evaluation.model_dump()}
-        for record in records
-        for evaluation in record.curve
+        {"trial_id": trial_id, **evaluation.model_dump()}
+        for trial_id, curve in curves.items()
+        for evaluation in curve
     ]
     return _frame(CURVE_COLUMNS, rows)
 
@@ -141,14 +156,13 @@ def _trial_row(record: TrialRecord, paths: Sequence[str]) -> dict[str, Any]:
 
 def _numbers(last: Evaluation | None, best: Evaluation | None) -> dict[str, Any]:
     """The columns that come from the curve."""
+    measured: dict[str, Any] = last.model_dump() if last else {}
     train_tokens = last.train_tokens if last else 0
     train_time_s = last.elapsed_s if last else 0.0
     return {
         "epochs_done": last.epoch if last else 0,
-        "val_loss": last.val_loss if last else math.nan,
-        "val_perplexity": last.val_perplexity if last else math.nan,
-        "val_bits_per_byte": last.val_bits_per_byte if last else math.nan,
-        "val_accuracy": last.val_accuracy if last else math.nan,
+        **{name: measured.get(name, math.nan) for name in get_args(MetricName)},
+        "val_brevity_penalty": measured.get("val_brevity_penalty", math.nan),
         "best_val_loss": best.val_loss if best else math.nan,
         "best_epoch": best.epoch if best else None,
         "train_tokens": train_tokens,

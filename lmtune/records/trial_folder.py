@@ -7,6 +7,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import Field
+
+from lmtune.errors import UserError
 from lmtune.records.files import (
     append_line,
     json_text,
@@ -17,7 +20,15 @@ from lmtune.records.files import (
 )
 from lmtune.spec.config import Config
 from lmtune.spec.result import Evaluation, Status, TrialFacts, TrialResult
-from lmtune.spec.trial import TrialSpec
+from lmtune.spec.trial import Phase, Scalar, TrialSpec
+
+
+class Role(Config):
+    """What a trial was run for: a variant may arrive at a configuration that another one has."""
+
+    variant: str
+    phase: Phase
+    parameters: dict[str, Scalar] = {}
 
 
 class _SpecFile(Config):
@@ -26,16 +37,22 @@ class _SpecFile(Config):
     trial_id: str
     spec: TrialSpec
     facts: TrialFacts
+    roles: tuple[Role, ...] = Field(default=(), description="besides that of the spec itself")
 
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """All that the records know of a trial."""
+    """All that the records know of a trial.
+
+    Attributes:
+        roles: what it was run for besides what its spec says.
+    """
 
     spec: TrialSpec
     facts: TrialFacts
     curve: tuple[Evaluation, ...]
     result: TrialResult | None
+    roles: tuple[Role, ...] = ()
 
     @property
     def status(self) -> Status:
@@ -90,8 +107,13 @@ class TrialFolder:
         return self.path / "checkpoints"
 
     def write_spec(self, spec: TrialSpec, facts: TrialFacts) -> None:
-        """Write what the trial is, before anything else of it."""
-        content = _SpecFile(trial_id=spec.trial_id, spec=spec, facts=facts)
+        """Write what the trial is, before anything else of it.
+
+        What else it was run for is kept beside it.
+        """
+        own = Role(variant=spec.variant, phase=spec.phase)
+        others = [role for role in self._read_roles() if not _is_same(role, own)]
+        content = _SpecFile(trial_id=spec.trial_id, spec=spec, facts=facts, roles=tuple(others))
         write_text(self.spec_json, json_text(content.model_dump(mode="json")) + "\n")
 
     def read_spec(self) -> TrialSpec:
@@ -158,8 +180,22 @@ class TrialFolder:
         """
         content = self._read_spec_file()
         return TrialRecord(
-            content.spec, content.facts, tuple(self.read_curve()), self.read_result()
+            spec=content.spec,
+            facts=content.facts,
+            curve=tuple(self.read_curve()),
+            result=self.read_result(),
+            roles=content.roles,
         )
+
+    def _read_roles(self) -> list[Role]:
+        """All that the trial was run for; nothing where that cannot be read."""
+        try:
+            content = self._read_spec_file()
+        except (FileNotFoundError, UserError):
+            return []
+        spec = content.spec
+        own = Role(variant=spec.variant, phase=spec.phase, parameters=spec.parameters)
+        return [*content.roles, own]
 
     def _read_spec_file(self) -> _SpecFile:
         text = self.spec_json.read_text(encoding="utf-8")
@@ -170,5 +206,10 @@ class TrialFolder:
         return f"move {self.path} away; the sweep's command then runs the trial again"
 
 
+def _is_same(role: Role, other: Role) -> bool:
+    return (role.variant, role.phase) == (other.variant, other.phase)
+
+
 def _row(evaluation: Evaluation) -> str:
-    return json_text(evaluation.model_dump(), indent=None)
+    """A row of the curve; null is a number that is not finite, what was not measured is absent."""
+    return json_text(evaluation.model_dump(exclude_none=True), indent=None)

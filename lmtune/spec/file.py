@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from lmtune.spec.config import Config, Conflict, NonNegativeInt, PositiveFloat, PositiveInt
+from lmtune.spec.match import MatchEntry
 from lmtune.spec.names import check_sweep_name
 from lmtune.spec.search import Asha, Distribution, Method
 from lmtune.spec.sweep import Metric, Resources, Tracking
@@ -111,6 +112,9 @@ class SweepFile(Config):
     )
     grid: ValuesByPath | None = Field(
         default=None, description="dotted path to values: every combination"
+    )
+    match: MatchEntry | None = Field(
+        default=None, description="solve each variant's width, so that all are of one size"
     )
     parameters: dict[str, Distribution] = Field(
         default={}, description="dotted path to what is searched inside each variant"

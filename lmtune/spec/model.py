@@ -10,15 +10,24 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from lmtune.spec.config import Config, Conflict, PositiveInt, Probability
+from lmtune.spec.config import Config, Conflict, FiniteFloat, PositiveInt, Probability
 
 Size = Literal["small", "default", "large"]
 
 
 class ModelConfig(Config):
-    """What every architecture has. Subclasses fill `SIZES` with one set of dimensions a size."""
+    """What every architecture has.
+
+    Attributes:
+        SIZES: one set of dimensions a size.
+        DEPTHS: the fields that count layers.
+        WIDTHS: the fields that `match` solves: the first in whole steps of `width_step`, the others
+            only to take up what such a step leaves over.
+    """
 
     SIZES: ClassVar[dict[str, dict[str, int]]]
+    DEPTHS: ClassVar[tuple[str, ...]] = ("num_layers",)
+    WIDTHS: ClassVar[tuple[str, ...]]
 
     size: Size = Field(default="default", description="dimensions for what is not given")
     dropout: Probability = 0.0
@@ -39,37 +48,98 @@ class ModelConfig(Config):
         """Fill in what follows from other fields; wrong types are left for the fields to refuse."""
         return value
 
+    @property
+    def width_step(self) -> int:
+        """What the first of `WIDTHS` must be a multiple of."""
+        return 1
+
 
 class AttentionConfig(ModelConfig):
-    """Dimensions of the architectures that attend."""
+    """Dimensions and parts of the architectures that attend."""
+
+    WIDTHS = ("d_model", "d_ff")
 
     d_model: PositiveInt = Field(description="width of the residual stream")
     num_heads: PositiveInt = Field(description="attention heads; divides d_model")
+    num_kv_heads: PositiveInt = Field(
+        description="heads of keys and values, each shared by a group of query heads (Ainslie et "
+        "al. 2023); divides num_heads; num_heads if left out"
+    )
     d_ff: PositiveInt = Field(
-        description="width inside the feed-forward part; 4 d_model if left out"
+        description="width inside the feed-forward part; if left out 4 d_model, or for swiglu "
+        "8/3 d_model rounded up to a multiple of 8, which has as many weights"
+    )
+    norm: Literal["layernorm", "rmsnorm"] = "layernorm"
+    norm_position: Literal["pre", "post"] = Field(
+        default="pre", description="before each part of a layer, or after it is added"
+    )
+    position: Literal["learned", "sinusoidal", "rotary", "alibi", "none"] = "learned"
+    activation: Literal["gelu", "relu", "relu_squared", "swiglu"] = "gelu"
+    qk_norm: bool = Field(default=False, description="normalise queries and keys in each head")
+    bias: bool = Field(default=False, description="in linear maps and layer norms")
+    tie_embeddings: bool = Field(default=True, description="the output layer is the embedding")
+    attention_dropout: Probability = Field(
+        description="chance of dropping an attention weight; dropout if left out"
+    )
+    residual_dropout: Probability = Field(
+        description="chance of dropping a value that a part of a layer adds; dropout if left out"
+    )
+    embedding_dropout: Probability = Field(
+        description="chance of dropping a value of a token's vector; dropout if left out"
     )
 
     @classmethod
     def _derive(cls, value: dict[str, Any]) -> dict[str, Any]:
-        d_model = value.get("d_model")
-        return {"d_ff": 4 * d_model, **value} if type(d_model) is int else value
+        derived: dict[str, Any] = {}
+        if type(d_model := value.get("d_model")) is int:
+            is_gated = value.get("activation") == "swiglu"
+            derived["d_ff"] = -(-d_model // 3) * 8 if is_gated else 4 * d_model
+        if "num_heads" in value:
+            derived["num_kv_heads"] = value["num_heads"]
+        dropout = value.get("dropout", 0.0)
+        places = ("attention_dropout", "residual_dropout", "embedding_dropout")
+        return {**derived, **dict.fromkeys(places, dropout), **value}
+
+    @property
+    def width_step(self) -> int:
+        """As many heads as before, each of a whole size, and an even one for `rotary`."""
+        return self.num_heads * (2 if self.position == "rotary" else 1)
 
     @model_validator(mode="after")
-    def _heads_divide_width(self) -> AttentionConfig:
-        if self.d_model % self.num_heads:
-            divisors = [n for n in range(1, 65) if self.d_model % n == 0]
+    def _heads_divide(self) -> AttentionConfig:
+        _refuse_indivisible("num_heads", self.num_heads, "d_model", self.d_model)
+        _refuse_indivisible("num_kv_heads", self.num_kv_heads, "num_heads", self.num_heads)
+        return self
+
+    @model_validator(mode="after")
+    def _rotary_heads_are_even(self) -> AttentionConfig:
+        head_size = self.d_model // self.num_heads
+        if self.position == "rotary" and head_size % 2:
             raise Conflict(
+                "position",
                 "num_heads",
                 "d_model",
-                what=f"num_heads: {self.num_heads} does not divide d_model: {self.d_model}",
-                expected=f"num_heads one of {', '.join(map(str, divisors))}",
-                fix=f"set num_heads to one of them, or d_model to a multiple of {self.num_heads}",
+                what=f"position: rotary turns pairs of values, and a head has {head_size} of them",
+                expected="d_model / num_heads even",
+                fix="change d_model or num_heads, or take another position",
             )
         return self
 
 
+def _refuse_indivisible(name: str, divisor: int, whole_name: str, whole: int) -> None:
+    if whole % divisor:
+        divisors = [n for n in range(1, 65) if whole % n == 0]
+        raise Conflict(
+            name,
+            whole_name,
+            what=f"{name}: {divisor} does not divide {whole_name}: {whole}",
+            expected=f"{name} one of {', '.join(map(str, divisors))}",
+            fix=f"set {name} to one of them, or {whole_name} to a multiple of {divisor}",
+        )
+
+
 class GPTConfig(AttentionConfig):
-    """Decoder-only Transformer (Radford et al. 2019), pre-norm, tied embeddings."""
+    """Decoder-only Transformer (Radford et al. 2019)."""
 
     SIZES = {
         "small": {"num_layers": 4, "d_model": 64, "num_heads": 4},
@@ -82,8 +152,9 @@ class GPTConfig(AttentionConfig):
 
 
 class TransformerConfig(AttentionConfig):
-    """Encoder-decoder Transformer (Vaswani et al. 2017), pre-norm, tied embeddings."""
+    """Encoder-decoder Transformer (Vaswani et al. 2017)."""
 
+    DEPTHS = ("num_encoder_layers", "num_decoder_layers")
     SIZES = {
         "small": {"num_encoder_layers": 2, "num_decoder_layers": 2, "d_model": 56, "num_heads": 4},
         "default": {
@@ -101,18 +172,36 @@ class TransformerConfig(AttentionConfig):
 
 
 class RecurrentConfig(ModelConfig):
-    """Dimensions of the recurrent architectures."""
+    """Dimensions and parts of the recurrent architectures."""
+
+    WIDTHS = ("hidden_size",)
 
     num_layers: PositiveInt
     embedding_dim: PositiveInt = Field(
         description="width of a token's vector; hidden_size if left out"
     )
     hidden_size: PositiveInt = Field(description="width of the state")
+    tie_embeddings: bool = Field(
+        default=True,
+        description="the output layer is the embedding, behind a projection where widths differ",
+    )
     carry_state: bool = Field(
         default=False,
         description="keep the state over the whole split when evaluating: a longer context than "
         "context_length, which the report says beside the number",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _reads_forwards(cls, value: Any) -> Any:  # noqa: ANN401 - raw YAML
+        if isinstance(value, dict) and "bidirectional" in value:
+            raise Conflict(
+                "bidirectional",
+                what="a cell that also reads backwards sees the token that it is to predict",
+                expected="a model that reads forwards alone",
+                fix="remove bidirectional; an encoder that reads both ways is type: transformer",
+            )
+        return value
 
     @classmethod
     def _derive(cls, value: dict[str, Any]) -> dict[str, Any]:
@@ -142,8 +231,24 @@ class LSTMConfig(RecurrentConfig):
     }
 
     type: Literal["lstm"]
+    forget_bias: FiniteFloat = Field(
+        default=1.0, description="of the forget gates at the start (Jozefowicz et al. 2015)"
+    )
+
+
+class GRUConfig(RecurrentConfig):
+    """Gated recurrent unit (Cho et al. 2014)."""
+
+    SIZES = {
+        "small": {"num_layers": 2, "hidden_size": 124},
+        "default": {"num_layers": 2, "hidden_size": 284},
+        "large": {"num_layers": 2, "hidden_size": 908},
+    }
+
+    type: Literal["gru"]
 
 
 AnyModelConfig = Annotated[
-    GPTConfig | TransformerConfig | RNNConfig | LSTMConfig, Field(discriminator="type")
+    GPTConfig | TransformerConfig | RNNConfig | LSTMConfig | GRUConfig,
+    Field(discriminator="type"),
 ]

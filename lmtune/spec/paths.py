@@ -50,6 +50,15 @@ def paths_below(section: Config, *above: str) -> Iterator[str]:
             yield ".".join((*above, name))
 
 
+def flattened(section: Mapping[str, Any], *above: str) -> Iterator[tuple[str, Any]]:
+    """The values of nested mappings by dotted path, in order."""
+    for key, value in section.items():
+        if isinstance(value, Mapping):
+            yield from flattened(value, *above, key)
+        else:
+            yield ".".join((*above, key)), value
+
+
 def with_value(mapping: Mapping[str, Any], path: str, value: object) -> dict[str, Any]:
     """A copy of nested mappings with one value set; what is missing on the way is made.
 

@@ -38,7 +38,7 @@ class Problems:
             model: what it was validated as.
             remark: for the end of each message, such as which variant it concerns.
         """
-        for details in error.errors(include_url=False, include_input=False):
+        for details in causes(error, tree, model):
             fault = faults(details, tree, model)[0]
             if not self.is_unknown(".".join(map(str, fault.keys))):
                 words = wording(details, fault)
@@ -71,6 +71,23 @@ class Problems:
         """All problems, in the order of the file."""
         in_order = sorted(self._found.values(), key=lambda found: found[0].order)
         return SpecError([problem for _, problem in in_order])
+
+
+def causes(error: ValidationError, tree: Node, model: type[Config]) -> list[ErrorDetails]:
+    """The errors to tell: not those that only follow from others.
+
+    A value that was derived from a wrong one is wrong as well; and a mapping that is wrong inside
+    is also refused by the other members of its union, which want no mapping.
+    """
+    errors = error.errors(include_url=False, include_input=False)
+    found = [(details, faults(details, tree, model)[0]) for details in errors]
+    written = [(d, fault) for d, fault in found if fault.is_written or d["type"] == "missing"]
+    places = [fault.spot.path for _, fault in written]
+    return [
+        details
+        for details, fault in written or found
+        if not any(place.startswith(f"{fault.spot.path}.") for place in places)
+    ]
 
 
 def faults(details: ErrorDetails, tree: Node, model: type[Config]) -> list[Fault]:

@@ -10,11 +10,15 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from lmtune.spec.file import SweepFile
+from lmtune.spec.match import Match
+from lmtune.spec.match_rules import check_match
 from lmtune.spec.overrides import with_overrides
-from lmtune.spec.problems import Problems, faults
+from lmtune.spec.places import Places
+from lmtune.spec.problems import Problems, causes, faults
 from lmtune.spec.rules import (
     DEFAULT_METHOD,
     check_early_terminate,
+    check_generation_metric,
     check_method,
     check_top_k,
     refuse_tuning,
@@ -51,11 +55,25 @@ def read_sweep(path: Path, overrides: Sequence[str] = ()) -> SweepSpec:
     problems = Problems()
     tree = _read_tree(path, problems)
     tree = with_overrides(tree, overrides, problems)
-    tree = _without_match(tree, problems)
     spec = _checked(tree, tuple(overrides), problems)
     if problems or spec is None:
         raise problems.error()
     return spec
+
+
+def find_places(path: Path, overrides: Sequence[str] = ()) -> Places:
+    """Where the sections of a file that `read_sweep` accepts were written.
+
+    Raises:
+        SpecError: the file has been changed since, so that no variants can be found in it.
+    """
+    problems = Problems()
+    tree = with_overrides(_read_tree(path, problems), overrides, problems)
+    validated = _validated(tree, problems)
+    if validated is None or problems:
+        raise problems.error()
+    drafts = draft_variants(*validated, problems)
+    return Places(tree, {draft.name: draft for draft in drafts})
 
 
 def _read_tree(path: Path, problems: Problems) -> Node:
@@ -70,18 +88,6 @@ def _read_tree(path: Path, problems: Problems) -> Node:
     return tree
 
 
-def _without_match(tree: Node, problems: Problems) -> Node:
-    node = tree.child("match")
-    if node is None:
-        return tree
-    problems.add(
-        node.spot,
-        "match is not available yet",
-        fix="remove match; set each variant's width by hand",
-    )
-    return without(tree, ("match",))
-
-
 def _checked(tree: Node, overrides: tuple[str, ...], problems: Problems) -> SweepSpec | None:
     """The sweep as far as it can be understood; None where that is not far enough."""
     validated = _validated(tree, problems)
@@ -93,6 +99,7 @@ def _checked(tree: Node, overrides: tuple[str, ...], problems: Problems) -> Swee
     variants = complete_variants(drafts, file.parameters, nodes, problems)
     if not variants:
         return None
+    check_match(file, drafts, variants, nodes, problems)
     return _assembled(file, tree, variants, overrides, problems)
 
 
@@ -116,7 +123,7 @@ def _validated(tree: Node, problems: Problems) -> tuple[SweepFile, Node] | None:
 
 def _repaired(tree: Node, error: ValidationError, problems: Problems) -> Node | None:
     """The tree less what is wrong; None where too little is left to go on."""
-    for details in error.errors(include_url=False, include_input=False):
+    for details in causes(error, tree, SweepFile):
         for fault in faults(details, tree, SweepFile):
             keys = (*fault.keys, fault.key) if details["type"] == "missing" else fault.keys
             stand_in = _stand_in(details, keys, fault)
@@ -150,6 +157,7 @@ def _assembled(
     if not (is_tuned or _may_have_searched(tree, problems)):
         refuse_tuning(tree, problems)
     check_early_terminate(file, tree, variants, problems)
+    check_generation_metric(file, tree, variants, problems)
     check_method(file, tree, variants, problems)
     budget = resolved_budget(file, is_tuned)
     seeds = resolved_seeds(file, tree, is_tuned, len(variants), problems)
@@ -165,8 +173,15 @@ def _assembled(
         seeds=seeds,
         resources=file.resources,
         tracking=file.tracking,
+        match=_match(file),
         overrides=overrides,
     )
+
+
+def _match(file: SweepFile) -> Match | None:
+    if file.match is None:
+        return None
+    return Match.model_construct(**dict(file.match), base=file.base)  # each part is valid already
 
 
 def _may_have_searched(tree: Node, problems: Problems) -> bool:

@@ -26,6 +26,16 @@ class Evaluation(Config):
     val_accuracy: float = Field(description="share of tokens predicted right, teacher-forced")
     learning_rate: float = Field(description="of the epoch's last optimizer step")
     elapsed_s: float = Field(description="training and evaluation, summed over resumes")
+    val_bleu: float | None = Field(
+        default=None, description="of the model's own text, 0 to 100; None where not evaluated"
+    )
+    val_chrf: float | None = Field(default=None, description="as val_bleu, by characters")
+    val_exact_match: float | None = Field(
+        default=None, description="share of targets written without a fault; for pairs alone"
+    )
+    val_brevity_penalty: float | None = Field(
+        default=None, description="BLEU's factor for text that is too short; 1 for none"
+    )
 
 
 class TrialFacts(Config):
@@ -33,8 +43,14 @@ class TrialFacts(Config):
 
     num_parameters: int
     num_non_embedding_parameters: int
-    flops_per_token: int = Field(description="forward and backward, a token of a training window")
+    flops_per_token: int = Field(
+        description="forward and backward, a token of a training window, or of a mean pair"
+    )
     epochs: int
+    bleu_signature: str | None = Field(
+        default=None, description="sacreBLEU's, which says how text was compared"
+    )
+    chrf_signature: str | None = None
 
 
 class TrialResult(Config):

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from lmtune.spec.file import SweepFile
 from lmtune.spec.problems import Problems
 from lmtune.spec.search import Budget, Categorical, Method, Seeds
-from lmtune.spec.sweep import Variant
+from lmtune.spec.sweep import GENERATION_METRICS, Variant
 from lmtune.spec.tree import Node, Spot
 
 DEFAULT_METHOD: Method = "qmc"
@@ -59,6 +59,33 @@ def check_early_terminate(
                 f"variant `{variant.name}`, so nothing would stop early",
                 expected=f"min_iter below {epochs}",
                 fix="lower min_iter, raise training.epochs, or remove early_terminate",
+            )
+
+
+def check_generation_metric(
+    file: SweepFile, tree: Node, variants: Sequence[Variant], problems: Problems
+) -> None:
+    """A metric of the model's own text needs that text, and at every rung where trials stop."""
+    metric = file.metric.name
+    if metric not in GENERATION_METRICS:
+        return
+    for variant in variants:
+        generation = variant.config.generation
+        if generation is None:
+            problems.add(
+                _spot(tree, "metric", "name"),
+                f"{metric} scores the model's own text, and variant `{variant.name}` writes none",
+                expected="training.evaluate_generation, or a corpus of pairs",
+                fix="add evaluate_generation: true to training, or take another metric",
+            )
+        elif file.early_terminate and generation.when != "every_epoch":
+            problems.add(
+                _spot(tree, "early_terminate"),
+                f"trials would be stopped by {metric}, which variant `{variant.name}` knows after "
+                "its last epoch alone",
+                expected="training.evaluate_generation with when: every_epoch",
+                fix="add evaluate_generation: {when: every_epoch} to training, or remove "
+                "early_terminate",
             )
 
 

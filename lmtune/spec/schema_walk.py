@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from lmtune.spec.config import Config
-from lmtune.spec.tree import Node, Spot
+from lmtune.spec.tree import Node, Spot, scalar_text
 
 
 @dataclass(frozen=True)
@@ -20,20 +20,24 @@ class Fault:
     Attributes:
         node: the deepest node on the way that was written.
         keys: the way to it from the tree's root.
+        is_written: whether the place itself was; not where a key is missing or follows from others.
         spot: what to show; for a missing key, the place where it should be.
         key: the name of the field, or of what stands where no field is.
         field: the field, where there is one.
         section: what holds the key.
         types: what may stand there, unions and optional ones taken apart.
+        root: what the tree as a whole is.
     """
 
     node: Node
     keys: tuple[str | int, ...]
+    is_written: bool
     spot: Spot
     key: str
     field: FieldInfo | None
     section: type[Config] | None
     types: tuple[Any, ...]
+    root: type[Config]
 
 
 def locate(tree: Node, model: type[Config], location: Sequence[str | int]) -> Fault:
@@ -48,20 +52,33 @@ def locate(tree: Node, model: type[Config], location: Sequence[str | int]) -> Fa
     field: FieldInfo | None = None
     section: type[Config] | None = None
     key = ""
-    for part in location:
-        chosen = tuple(kind for kind in types if part in _tags(kind))
+    is_written = True
+    for number, part in enumerate(location, start=1):
         child = node.child(part)
-        if chosen and child is None:
-            types = chosen
+        if _is_member(part, types, node, child):
+            # What the whole of a union refuses was expected to be any of its members.
+            is_inside = number < len(location)
+            types = _members(part, types) if is_inside else types
             continue
         section = types[0] if len(types) == 1 and is_section(types[0]) else None
         field = section.model_fields.get(str(part)) if section else None
         types = _inside(types, field)
         key = str(part)
         spot = child.spot if child else node.spot.below(part)
+        is_written = child is not None
         if child:
             node, keys = child, (*keys, part)
-    return Fault(node, keys, spot, key, field, section, types)
+    return Fault(node, keys, is_written, spot, key, field, section, types, model)
+
+
+def homes(model: type[Config], key: str, *above: str) -> Iterator[tuple[str, ...]]:
+    """The ways to the sections that have a field of some name; one for each kind of section."""
+    if key in model.model_fields:
+        yield above
+    for name, field in model.model_fields.items():
+        for kind in alternatives(field.annotation):
+            if is_section(kind):
+                yield from homes(kind, key, *above, name)
 
 
 def choices(types: Sequence[Any]) -> tuple[str, ...]:
@@ -77,6 +94,21 @@ def alternatives(annotation: Any) -> tuple[Any, ...]:  # noqa: ANN401 - any anno
     if get_origin(annotation) in (Union, UnionType):
         return tuple(kind for member in get_args(annotation) for kind in alternatives(member))
     return () if annotation is NoneType else (annotation,)
+
+
+def _is_member(part: str | int, types: Sequence[Any], node: Node, child: Node | None) -> bool:
+    """Whether a part of a location names a member of a union rather than a key.
+
+    A key may be called like a kind: `{type: url, url: ...}` has a key and a kind of one name.
+    """
+    if len(types) < 2:
+        return False
+    kind = node.child("type")
+    return child is None or (kind is not None and kind.value == part)
+
+
+def _members(part: str | int, types: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(kind for kind in types if part in _tags(kind))
 
 
 def _inside(types: Sequence[Any], field: FieldInfo | None) -> tuple[Any, ...]:
@@ -105,4 +137,4 @@ def _words(kind: Any) -> tuple[str, ...]:  # noqa: ANN401 - any annotation
 
 
 def _literals(kind: Any) -> tuple[str, ...]:  # noqa: ANN401 - any annotation
-    return tuple(map(str, get_args(kind))) if get_origin(kind) is Literal else ()
+    return tuple(map(scalar_text, get_args(kind))) if get_origin(kind) is Literal else ()

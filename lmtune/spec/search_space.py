@@ -149,7 +149,7 @@ def _check_points(
     """Build the configuration of every corner and of many draws; the number that are invalid."""
     num_mistakes = 0
     remark = f" (in variant `{variant.name}`)"
-    for point in itertools.islice(_points(variant.parameters), most):
+    for point in itertools.islice(points(variant.parameters), most):
         given = variant.given
         for path, value in point.items():
             given = with_value(given, path, value)
@@ -163,7 +163,7 @@ def _check_points(
     return num_mistakes
 
 
-def _points(parameters: Mapping[str, Distribution]) -> Iterator[dict[str, Scalar]]:
+def points(parameters: Mapping[str, Distribution]) -> Iterator[dict[str, Scalar]]:
     """Values to try: all combinations of corners where they are few, then seeded draws."""
     if not parameters:
         return

@@ -10,13 +10,24 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from lmtune.errors import SpecError
 from lmtune.spec.config import Config, Conflict, NonNegativeFloat, PositiveInt
+from lmtune.spec.match import Match, Matched
 from lmtune.spec.paths import with_value
 from lmtune.spec.problems import Problems
 from lmtune.spec.search import Asha, Budget, Distribution, Method, Seeds
 from lmtune.spec.tree import Spot, node_of
 from lmtune.spec.trial import Scalar, TrialConfig
 
-MetricName = Literal["val_loss", "val_perplexity", "val_bits_per_byte", "val_accuracy"]
+MetricName = Literal[
+    "val_loss",
+    "val_perplexity",
+    "val_bits_per_byte",
+    "val_accuracy",
+    "val_bleu",
+    "val_chrf",
+    "val_exact_match",
+]
+GENERATION_METRICS = ("val_bleu", "val_chrf", "val_exact_match")
+"""Of the model's own text: known only after epochs in which it is evaluated."""
 
 
 class Metric(Config):
@@ -46,7 +57,7 @@ class Metric(Config):
 
 
 def _goal(metric: object) -> str:
-    return "maximize" if metric == "val_accuracy" else "minimize"
+    return "maximize" if metric in ("val_accuracy", *GENERATION_METRICS) else "minimize"
 
 
 class Resources(Config):
@@ -94,6 +105,15 @@ class Variant(Config):
         description="config as far as the file gives it; the rest follows from size and defaults"
     )
     parameters: dict[str, Distribution] = Field(default={}, description="searched, by dotted path")
+    matched: Matched | None = Field(default=None, description="where the sweep asks for a match")
+
+    def resized(self, matched: Matched) -> Variant:
+        """The variant with the widths that a match solved for it."""
+        given = self.given
+        for path, width in matched.solved.items():
+            given = with_value(given, path, width)
+        config = self.trial_config(matched.solved)
+        return self.model_copy(update={"config": config, "given": given, "matched": matched})
 
     def trial_config(self, parameters: Mapping[str, Scalar]) -> TrialConfig:
         """The configuration with the searched fields set.
@@ -134,6 +154,7 @@ class SweepSpec(Config):
     seeds: Seeds
     resources: Resources
     tracking: Tracking
+    match: Match | None = Field(default=None, description="None where widths are as the file says")
     overrides: tuple[str, ...] = Field(default=(), description="the --set options, as given")
 
     def num_tune_trials(self, variant: Variant) -> int:

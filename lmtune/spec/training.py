@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from lmtune.spec.config import (
     Config,
@@ -15,6 +15,7 @@ from lmtune.spec.config import (
     PositiveFloat,
     PositiveInt,
 )
+from lmtune.spec.decoding import DecodingConfig, GreedyDecoding
 
 Momentum = Annotated[float, Field(ge=0, lt=1)]
 
@@ -52,7 +53,53 @@ class SGDConfig(Config):
         return self
 
 
-OptimizerConfig = Annotated[AdamWConfig | SGDConfig, Field(discriminator="type")]
+class AdamConfig(Config):
+    """Adam (Kingma and Ba 2015): what is decayed is added to the gradient, as L2 regularisation."""
+
+    type: Literal["adam"]
+    learning_rate: PositiveFloat = Field(default=1e-3, description="at the top of the schedule")
+    weight_decay: NonNegativeFloat = 0.0
+    beta1: Momentum = 0.9
+    beta2: Momentum = 0.999
+    epsilon: PositiveFloat = 1e-8
+
+
+class LionConfig(Config):
+    """Lion (Chen et al. 2023): the sign of a momentum; weights of two or more dimensions decay."""
+
+    type: Literal["lion"]
+    learning_rate: PositiveFloat = Field(
+        default=1e-4, description="at the top of the schedule; a third to a tenth of AdamW's"
+    )
+    weight_decay: NonNegativeFloat = 1.0
+    beta1: Momentum = 0.9
+    beta2: Momentum = 0.99
+
+
+class MuonConfig(Config):
+    """Muon (Jordan et al. 2024) for the hidden matrices, AdamW for the rest."""
+
+    type: Literal["muon"]
+    learning_rate: PositiveFloat = Field(
+        default=0.02, description="of the matrices, at the top of the schedule"
+    )
+    weight_decay: NonNegativeFloat = 0.0
+    momentum: Momentum = 0.95
+    nesterov: bool = True
+    num_iterations: PositiveInt = Field(
+        default=5, description="of Newton and Schulz, to make an update orthogonal"
+    )
+    adamw_learning_rate: PositiveFloat = Field(
+        default=1e-3, description="of embeddings, output layer, norms and biases"
+    )
+    beta1: Momentum = Field(default=0.9, description="of AdamW")
+    beta2: Momentum = Field(default=0.95, description="of AdamW")
+    epsilon: PositiveFloat = Field(default=1e-8, description="of AdamW")
+
+
+OptimizerConfig = Annotated[
+    AdamWConfig | SGDConfig | AdamConfig | LionConfig | MuonConfig, Field(discriminator="type")
+]
 
 
 class ConstantSchedule(Config):
@@ -84,6 +131,21 @@ ScheduleConfig = Annotated[
 ]
 
 
+def _switched_on(value: object) -> object:
+    """`true` is short for all defaults."""
+    return {} if value is True else value
+
+
+class GenerationEvaluation(Config):
+    """When and how the model's own text is scored: BLEU, chrF, exact matches."""
+
+    when: Literal["last_epoch", "every_epoch"] = "last_epoch"
+    num_examples: PositiveInt = Field(
+        default=200, description="of the validation split, spread evenly over it; all if fewer"
+    )
+    decoding: DecodingConfig = GreedyDecoding(type="greedy")
+
+
 class TrainingConfig(Config):
     """How long and how a model is trained."""
 
@@ -100,6 +162,13 @@ class TrainingConfig(Config):
     )
     precision: Literal["fp32", "bf16"] = Field(
         default="fp32", description="of the forward and backward pass; weights stay fp32"
+    )
+    evaluate_generation: Annotated[
+        GenerationEvaluation | Literal[False] | None, BeforeValidator(_switched_on)
+    ] = Field(
+        default=None,
+        description="score the model's own text, too; if left out, for pairs alone; "
+        "true for the defaults",
     )
 
     @model_validator(mode="after")

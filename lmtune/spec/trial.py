@@ -11,15 +11,16 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from lmtune.spec.config import Config, Conflict, NonNegativeInt
 from lmtune.spec.dataset import DatasetConfig
-from lmtune.spec.model import AnyModelConfig
+from lmtune.spec.model import AnyModelConfig, RecurrentConfig
 from lmtune.spec.training import (
     ConstantSchedule,
+    GenerationEvaluation,
     OptimizerConfig,
     ScheduleConfig,
     TrainingConfig,
 )
 
-RECORD_FORMAT = 1
+RECORD_FORMAT = 2
 """Raised when the same configuration no longer gives the same numbers or the same files."""
 
 Phase = Literal["tune", "confirm"]
@@ -65,6 +66,27 @@ class TrialConfig(Config):
                 fix="shorten the warm-up or train longer",
             )
         return self
+
+    @model_validator(mode="after")
+    def _pairs_start_afresh(self) -> TrialConfig:
+        carries = isinstance(self.model, RecurrentConfig) and self.model.carry_state
+        if self.dataset.is_pairs and carries:
+            raise Conflict(
+                "model.carry_state",
+                "dataset.corpus",
+                what="carry_state: true keeps the state from one text to the next, and pairs have "
+                "nothing to do with each other",
+                fix="remove carry_state",
+            )
+        return self
+
+    @property
+    def generation(self) -> GenerationEvaluation | None:
+        """How the model's own text is scored; None where it is not."""
+        asked = self.training.evaluate_generation
+        if asked is None and self.dataset.is_pairs:
+            return GenerationEvaluation()
+        return asked or None
 
     def content(self) -> dict[str, Any]:
         """All of it that determines a trial's numbers: the word `size` alone does not."""

@@ -108,6 +108,8 @@ def _changes(
         return _named(file, way, problems)
     config = TrialConfig.model_validate(base.plain())
     values = dict(_values_by_path(way, config, problems))
+    if not values:  # all of its paths are wrong, which is told
+        return iter([_unchanged(way.spot)])
     return _ablated(way, values) if file.ablate else _product(way, values, problems)
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, get_origin
 from pydantic_core import ErrorDetails
 
 from lmtune.spec.config import Config, Conflict
+from lmtune.spec.misplaced import moved_far, moved_near, nested_key
 from lmtune.spec.schema_walk import Fault, choices
 from lmtune.spec.tree import MAX_SHOWN, Node
 
@@ -74,7 +75,12 @@ def one_of(words: Iterable[str]) -> str:
 def _unknown_key(_: ErrorDetails, fault: Fault) -> Wording:
     known = list(fault.section.model_fields) if fault.section else []
     known.sort(key=lambda name: name != "type")  # which decides about the others
-    return Wording("unknown key", one_of(known), did_you_mean(fault.key, known, "remove it"))
+    fix = (
+        nested_key(fault)
+        or moved_near(fault)
+        or did_you_mean(fault.key, known, moved_far(fault) or "remove it")
+    )
+    return Wording("unknown key", one_of(known), fix)
 
 
 def _missing_key(_: ErrorDetails, fault: Fault) -> Wording:

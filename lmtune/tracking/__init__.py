@@ -5,6 +5,7 @@ Nothing here is imported by a worker, and MLflow not before there is something t
 
 from __future__ import annotations
 
+from lmtune.credentials import mask_credentials
 from lmtune.tracking.mlflow_observer import MlflowObserver
 from lmtune.tracking.observer import Observer
 from lmtune.tracking.records import RecordsObserver
@@ -12,7 +13,6 @@ from lmtune.tracking.uri import (
     TrackingUri,
     check_tracking,
     check_uri,
-    mask_credentials,
     resolve_uri,
 )
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from lmtune.credentials import mask_credentials
 from lmtune.records import TrialRecord
+from lmtune.spec.paths import flattened
 from lmtune.spec.result import Evaluation
 from lmtune.spec.trial import TrialSpec
 from lmtune.tracking.mlflow_state import EPOCHS_TAG, STATUS_TAG, TRIAL_TAG
-from lmtune.tracking.uri import mask_credentials
 
 MESSAGE_TAG = "lmtune.message"
 
@@ -49,21 +50,13 @@ def final_tags(record: TrialRecord) -> dict[str, str]:
 def trial_params(record: TrialRecord) -> dict[str, str]:
     """The whole configuration, the searched values among it, the seed, and the model's size."""
     values = {
-        **dict(_flatten(record.spec.config.model_dump(mode="json"))),
+        **dict(flattened(record.spec.config.model_dump(mode="json"))),
         **record.spec.parameters,
         "seed": record.spec.seed,
-        **record.facts.model_dump(exclude={"epochs"}),  # training.epochs is there already
+        # training.epochs is there already
+        **record.facts.model_dump(exclude={"epochs"}, exclude_none=True),
     }
     return {path: _text(value) for path, value in values.items()}
-
-
-def _flatten(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The leaves of nested mappings by dotted path."""
-    for key, value in section.items():
-        if isinstance(value, Mapping):
-            yield from _flatten(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 - any value of a configuration
@@ -75,7 +68,7 @@ def metrics(curve: Sequence[Evaluation]) -> Iterator[tuple[Evaluation, dict[str,
     """Each evaluation with its metrics and what can be said after it; names as in `trials.csv`."""
     best: Evaluation | None = None
     for row in curve:
-        values: dict[str, float] = row.model_dump()
+        values: dict[str, float] = row.model_dump(exclude_none=True)
         if row.elapsed_s > 0:
             values["tokens_per_second"] = row.train_tokens / row.elapsed_s
         if math.isfinite(row.val_loss) and (best is None or row.val_loss < best.val_loss):

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lmtune.credentials import mask_credentials
 from lmtune.errors import Problem
 from lmtune.records import ExperimentFolder
 from lmtune.spec.result import Evaluation, TrialFacts, TrialResult
@@ -31,10 +32,10 @@ from lmtune.tracking.mlflow_state import (
     is_up_to_date,
     read_runs,
 )
-from lmtune.tracking.uri import mask_credentials, resolve_uri
+from lmtune.tracking.uri import resolve_uri
 
 if TYPE_CHECKING:  # as in observer.py; MLflow itself is loaded by _load_mlflow_runs
-    from lmtune.datasets import Dataset
+    from lmtune.datasets import Dataset, PairsDataset
     from lmtune.tracking.mlflow_runs import MlflowRuns
 
 _log = logging.getLogger(__name__)
@@ -108,7 +109,9 @@ class MlflowObserver:
             )
         ]
 
-    def sweep_started(self, sweep: SweepSpec, datasets: Mapping[str, Dataset]) -> None:
+    def sweep_started(
+        self, sweep: SweepSpec, datasets: Mapping[str, Dataset | PairsDataset]
+    ) -> None:
         """Have the database made, and runs mended that an earlier driver left behind."""
         self._jobs.put(_SWEEP, self._write_sweep)
 

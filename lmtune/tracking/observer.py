@@ -10,7 +10,7 @@ from lmtune.spec.sweep import SweepSpec
 from lmtune.spec.trial import TrialSpec
 
 if TYPE_CHECKING:  # the type alone: what only follows a sweep need not load torch
-    from lmtune.datasets import Dataset
+    from lmtune.datasets import Dataset, PairsDataset
 
 
 class Observer(Protocol):
@@ -20,7 +20,9 @@ class Observer(Protocol):
     hands to a thread of its own.
     """
 
-    def sweep_started(self, sweep: SweepSpec, datasets: Mapping[str, Dataset]) -> None:
+    def sweep_started(
+        self, sweep: SweepSpec, datasets: Mapping[str, Dataset | PairsDataset]
+    ) -> None:
         """The data is prepared, the first trial not yet started."""
 
     def trial_known(

@@ -11,7 +11,7 @@ from lmtune.spec.sweep import SweepSpec
 from lmtune.spec.trial import TrialSpec
 
 if TYPE_CHECKING:  # as in observer.py
-    from lmtune.datasets import Dataset
+    from lmtune.datasets import Dataset, PairsDataset
 
 
 class RecordsObserver:
@@ -25,7 +25,9 @@ class RecordsObserver:
         self._folder = folder
         self._epochs_recorded: dict[str, int] = {}
 
-    def sweep_started(self, sweep: SweepSpec, datasets: Mapping[str, Dataset]) -> None:
+    def sweep_started(
+        self, sweep: SweepSpec, datasets: Mapping[str, Dataset | PairsDataset]
+    ) -> None:
         """Nothing: who starts a sweep writes its input."""
 
     def trial_known(

@@ -6,8 +6,9 @@ import re
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
+from lmtune.credentials import mask_credentials
 from lmtune.errors import Problem
 from lmtune.spec.sweep import Tracking
 
@@ -16,12 +17,7 @@ _SERVERS = ("http", "https")
 _DATABASES = ("mssql", "mysql", "postgresql", "sqlite")
 _SQLITE_HEADER = b"SQLite format 3\x00"
 _DEFAULT = "sqlite:///mlruns/mlflow.db"
-
-
-def mask_credentials(text: str) -> str:
-    """A URI, or a message that quotes some, without user names, passwords and query values."""
-    text = re.sub(r"://[^/\s]*@", "://***@", text)
-    return re.sub(r"(://[^\s?]*)\?[^\s)'\"]+", r"\1?***", text)
+_SECRET_KEY = re.compile(r"(^|[?&;])\w*(pass|pwd|token|secret|credential)\w*=", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -61,15 +57,42 @@ def check_tracking(tracking: Tracking, project: Path) -> list[Problem]:
         tracking: the section of the sweep file.
         project: the directory that relative paths start from.
     """
-    return [] if tracking.mlflow is None else check_uri(tracking.mlflow.uri, project)
+    if tracking.mlflow is None:
+        return []
+    return check_uri(tracking.mlflow.uri, project) or _check_secrets(tracking.mlflow.uri)
+
+
+def _check_secrets(uri: str) -> list[Problem]:
+    """Refuse what would end in the records, in MLflow and in whatever the sweep file is kept in."""
+    scheme, _, rest = uri.partition("://")
+    kind = scheme.partition("+")[0]
+    query = rest.partition("?")[2]
+    if kind in _SERVERS:
+        has_login = "@" in rest.partition("/")[0]  # a name alone may be a token
+        fix = (
+            "set the environment variables MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, instead"
+        )
+    else:
+        has_login = kind != "sqlite" and ":" in rest.rpartition("@")[0]
+        fix = (
+            "leave it to the database's own files (~/.pgpass for PostgreSQL, option files for "
+            "MySQL), or use a tracking server"
+        )
+    if not (has_login or _SECRET_KEY.search(f"?{query}")):
+        return []
+    what = f"{mask_credentials(uri)!r} holds a password or token, which the records would keep"
+    return [Problem(_WHERE, what, "an address without secrets", fix)]
 
 
 def check_uri(uri: str, project: Path) -> list[Problem]:
     """What keeps an MLflow tracking URI from being written."""
     try:
         parts = urlsplit(uri)
-    except ValueError as error:
-        return [_problem(uri, f"is no URI: {error}", "such as " + _DEFAULT)]
+    except ValueError:  # which may quote a password
+        return [_problem(uri, "is no URI", "such as " + _DEFAULT)]
+    if not uri.isprintable():
+        return [_problem(uri, "holds characters that cannot be printed", "such as " + _DEFAULT)]
     scheme = parts.scheme.partition("+")[0]
     if scheme not in (*_DATABASES, *_SERVERS):
         choices = ", ".join((*_DATABASES, *_SERVERS))
@@ -78,7 +101,17 @@ def check_uri(uri: str, project: Path) -> list[Problem]:
         return _check_sqlite(uri, project)
     if not parts.netloc:
         return [_problem(uri, "names no host", f"{scheme}://host:port")]
+    if scheme in _SERVERS and not _has_port_or_none(parts):
+        return [_problem(uri, "has a port that is no number", f"{scheme}://host:port")]
     return []
+
+
+def _has_port_or_none(parts: SplitResult) -> bool:
+    try:
+        _ = parts.port
+    except ValueError:  # it is read only when it is asked for
+        return False
+    return True
 
 
 def _check_sqlite(uri: str, project: Path) -> list[Problem]:
@@ -105,6 +138,9 @@ def _why_unwritable(database: Path) -> str | None:
     folder = database.parent
     try:
         if database.exists():
+            # Opening a FIFO would wait for ever; a directory gives a reason of its own below.
+            if not (database.is_file() or database.is_dir()):
+                return "it is a pipe, socket or device"
             with database.open("r+b") as file:
                 header = file.read(len(_SQLITE_HEADER))
             if header not in (b"", _SQLITE_HEADER):

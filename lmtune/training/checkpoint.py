@@ -34,11 +34,12 @@ Kind = Literal["last", "best"]
 class Progress(BaseModel):
     """The numbers of a run under way.
 
-    The next training window is number `step * batch_size`, so `step` is the place in the data too.
+    A batch follows from its step, so `step` is the place in the data too.
 
     Attributes:
         epoch: epochs finished.
         step: optimizer steps finished.
+        train_tokens: tokens read in training.
         train_loss_sum: of the batches of the epoch that is not finished yet.
         elapsed_s: training and evaluation of the finished epochs.
         best_epoch: the epoch with the lowest validation loss; 0 before the first.
@@ -49,6 +50,7 @@ class Progress(BaseModel):
 
     epoch: int = 0
     step: int = 0
+    train_tokens: int = 0
     train_loss_sum: float = 0.0
     elapsed_s: float = 0.0
     best_epoch: int = 0
@@ -188,12 +190,20 @@ def _read_state(folder: Path) -> _State:
 def _read_tensors(folder: Path, name: str, state: _State) -> dict[str, Tensor]:
     path = folder / name
     content = _read_bytes(path)
+    if _is_pickle(content):
+        raise _altered(path, "it is no safetensors file but a pickle, which may run any code")
     if _sha256(content) != state.sha256.get(name):
         raise _altered(path, f"it does not have the checksum in {STATE_FILE}")
     try:
         return parse_tensors(content)
     except SafetensorError as error:
         raise _altered(path, f"it is no safetensors file ({error})") from error
+
+
+def _is_pickle(content: bytes) -> bool:
+    """Whether it begins as a pickle does, or an archive of them, which `torch.save` writes."""
+    is_safetensors = content[8:9] == b"{"  # behind eight bytes, which may be any
+    return content.startswith((b"\x80", b"PK\x03\x04")) and not is_safetensors
 
 
 def _read_bytes(path: Path) -> bytes:

@@ -1,7 +1,7 @@
 """Score a model on a whole split: each token once, from the same context for every architecture.
 
-Shape letters: B batch, T time, N scored positions, V vocabulary; `tokens_BT1` has T + 1 tokens a
-row, the inputs and the token after the last.
+Shape letters: B batch, T time, N scored positions, M scored tokens of all rows, O tokens that can
+be predicted; `tokens_BT1` has T + 1 tokens a row, the inputs and the token after the last.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -33,8 +34,8 @@ class Scores:
     """How well a model predicts a split, teacher-forced.
 
     Attributes:
-        loss: nats a token, over all tokens of the split but the first.
-        bits_per_byte: bits a UTF-8 byte of the same tokens: comparable across tokenizers.
+        loss: nats a token, over all tokens of the split but the first; of pairs, over all targets.
+        bits_per_byte: bits a UTF-8 byte of the same text: comparable across tokenizers.
         accuracy: share of those tokens that the model held for the likeliest.
         num_tokens: how many they are.
     """
@@ -73,25 +74,32 @@ def evaluate(
             that keeps its state: a longer context than `context_length`.
     """
     tokens = split.tokens
-    sums = _Sums(torch.device(device))
+    sums = ScoreSums(torch.device(device))
+    with evaluating(model):
+        if carry_state:
+            assert isinstance(model, RecurrentLanguageModel)
+            _score_stream(model, tokens, sums)
+        else:
+            for windows, num_targets in _batches(tokens, context_length, batch_size):
+                tokens_BT1 = sums.move(windows)
+                logits_BNO = model.next_token_logits(tokens_BT1[:, :-1], num_targets)
+                sums.add(logits_BNO.flatten(0, 1), tokens_BT1[:, -num_targets:].flatten())
+    return sums.scores(split.scored_bytes)
+
+
+@contextmanager
+def evaluating(model: LanguageModel) -> Iterator[None]:
+    """Put a model into evaluation mode, without gradients, and back."""
     was_training = model.training
     model.eval()
     try:
         with torch.inference_mode():
-            if carry_state:
-                assert isinstance(model, RecurrentLanguageModel)
-                _score_stream(model, tokens, sums)
-            else:
-                for windows, num_targets in _batches(tokens, context_length, batch_size):
-                    tokens_BT1 = sums.move(windows)
-                    logits_BNV = model.next_token_logits(tokens_BT1[:, :-1], num_targets)
-                    sums.add(logits_BNV, tokens_BT1[:, -num_targets:])
+            yield
     finally:
         model.train(was_training)
-    return sums.scores(split)
 
 
-class _Sums:
+class ScoreSums:
     """Totals over all that was scored, kept on the device: fetching them would wait for it."""
 
     def __init__(self, device: torch.device) -> None:
@@ -104,20 +112,19 @@ class _Sums:
         """Token windows of any integer type as int64 on the device."""
         return torch.from_numpy(windows.astype(np.int64)).to(self.device)
 
-    def add(self, logits_BNV: Tensor, targets_BN: Tensor) -> None:
+    def add(self, logits_MO: Tensor, targets_M: Tensor) -> None:
         """Score the targets by the logits before them."""
-        targets = targets_BN.flatten()
-        logits = logits_BNV.flatten(0, 1).float()
-        self.nats += F.cross_entropy(logits, targets, reduction="none").double().sum()
-        self.hits += (logits.argmax(dim=-1) == targets).sum()
-        self.num_tokens += targets.numel()
+        logits_MO = logits_MO.float()
+        self.nats += F.cross_entropy(logits_MO, targets_M, reduction="none").double().sum()
+        self.hits += (logits_MO.argmax(dim=-1) == targets_M).sum()
+        self.num_tokens += targets_M.numel()
 
-    def scores(self, split: Split) -> Scores:
+    def scores(self, scored_bytes: int) -> Scores:
         """The totals as rates."""
         nats = self.nats.item()
         return Scores(
             loss=nats / self.num_tokens,
-            bits_per_byte=nats / math.log(2) / split.scored_bytes,
+            bits_per_byte=nats / math.log(2) / scored_bytes,
             accuracy=self.hits.item() / self.num_tokens,
             num_tokens=self.num_tokens,
         )
@@ -137,9 +144,9 @@ def _batches(
             yield windows[starts[first : first + batch_size]], num_targets
 
 
-def _score_stream(model: RecurrentLanguageModel, tokens: TokenArray, sums: _Sums) -> None:
+def _score_stream(model: RecurrentLanguageModel, tokens: TokenArray, sums: ScoreSums) -> None:
     state = None
     for start in range(0, len(tokens) - 1, STREAM_TOKENS):
         tokens_1T1 = sums.move(tokens[None, start : start + STREAM_TOKENS + 1])
-        logits_1TV, state = model.stream_logits(tokens_1T1[:, :-1], state)
-        sums.add(logits_1TV, tokens_1T1[:, 1:])
+        logits_1TO, state = model.stream_logits(tokens_1T1[:, :-1], state)
+        sums.add(logits_1TO.flatten(0, 1), tokens_1T1[:, 1:].flatten())

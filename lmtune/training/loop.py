@@ -1,7 +1,6 @@
 """The training loop: a generator of evaluations that knows nothing of Ray or MLflow.
 
-Shape letters: B batch, T time, N scored positions, V vocabulary; `tokens_BT1` has T + 1 tokens a
-row, the inputs and the token after the last.
+Shape letters: M scored tokens of all rows of a batch, O tokens that can be predicted.
 """
 
 from __future__ import annotations
@@ -14,25 +13,25 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the field's name
 
-from lmtune.datasets import Dataset, training_windows
+from lmtune.datasets import Dataset, PairsDataset
 from lmtune.errors import CheckpointError, TrialDiverged
 from lmtune.models import build_model
-from lmtune.spec.model import RecurrentConfig
 from lmtune.spec.result import Evaluation
 from lmtune.spec.trial import TrialSpec
 from lmtune.training.checkpoint import Checkpoint, CheckpointFolder, Progress
-from lmtune.training.evaluation import Scores, evaluate
+from lmtune.training.evaluation import Scores
 from lmtune.training.optimizer_state import load_optimizer_tensors, optimizer_tensors
 from lmtune.training.optimizers import build_optimizer
 from lmtune.training.schedules import learning_rate_factor
+from lmtune.training.task import Batch, make_task
+from lmtune.training.text_scores import TextScores
 
 
 def train(
     trial: TrialSpec,
-    dataset: Dataset,
+    dataset: Dataset | PairsDataset,
     *,
     device: torch.device | str = "cpu",
     checkpoints: CheckpointFolder | None = None,
@@ -71,10 +70,11 @@ class TrainingRun:
     of the data and dropout, so that none depends on how much another was used.
     """
 
-    def __init__(self, trial: TrialSpec, dataset: Dataset, device: torch.device) -> None:
+    def __init__(
+        self, trial: TrialSpec, dataset: Dataset | PairsDataset, device: torch.device
+    ) -> None:
         _prepare_process(device)
         config = trial.config
-        context_length = config.dataset.context_length
         init_seed, data_seed, dropout_seed = _stream_seeds(trial.seed)
         self.trial = trial
         self.dataset = dataset
@@ -82,19 +82,15 @@ class TrainingRun:
         self.model = build_model(
             config.model,
             vocab_size=dataset.vocab_size,
-            context_length=context_length,
+            num_outputs=dataset.num_outputs,
+            context_length=config.dataset.context_length,
             seed=init_seed,
         ).to(device)
         self.parameters = list(self.model.parameters())
-        self.num_targets = self.model.targets_per_window(context_length)
         self.optimizer = build_optimizer(config.optimizer, self.model.named_parameters())
         self.peak_rates = [group["lr"] for group in self.optimizer.param_groups]
-        self.windows = training_windows(
-            dataset.train.tokens, context_length=context_length, seed=data_seed
-        )
-        self.steps_per_epoch = config.training.steps_per_epoch or max(
-            1, self.windows.windows_per_pass // config.training.batch_size
-        )
+        self.task = make_task(config, dataset, seed=data_seed, device=device)
+        self.steps_per_epoch = config.training.steps_per_epoch or self.task.steps_per_pass
         self.total_steps = config.training.epochs * self.steps_per_epoch
         self.generator = _default_generator(device)
         self.dropout_state = torch.Generator(device).manual_seed(dropout_seed).get_state()
@@ -118,10 +114,11 @@ class TrainingRun:
         train_loss = progress.train_loss_sum / self.steps_per_epoch
         progress.train_loss_sum = 0.0
         progress.epoch += 1
+        text_scores = self._score_text()
         progress.elapsed_s += time.perf_counter() - started_s
         if progress.best_val_loss is None or scores.loss < progress.best_val_loss:
             progress.best_val_loss, progress.best_epoch = scores.loss, progress.epoch
-        return self._evaluation(train_loss, scores)
+        return self._evaluation(train_loss, scores, text_scores)
 
     def checkpoint(self) -> Checkpoint:
         """What `restore` needs. Shares memory with the run: save it before training on."""
@@ -167,60 +164,57 @@ class TrainingRun:
         factor = learning_rate_factor(self.trial.config.schedule, step, self.total_steps)
         for group, peak_rate in zip(self.optimizer.param_groups, self.peak_rates, strict=True):
             group["lr"] = peak_rate * factor
-        batch = self.windows.batch(step * training.batch_size, training.batch_size)
-        tokens_BT1 = torch.from_numpy(batch).to(self.device)
+        batch = self.task.batch(step)
         self.optimizer.zero_grad()
-        loss = self._backward(tokens_BT1)
+        loss = self._backward(batch)
         if not math.isfinite(loss):
             raise TrialDiverged(step, loss)
         if training.gradient_clip is not None:
             torch.nn.utils.clip_grad_norm_(self.parameters, training.gradient_clip)
         self.optimizer.step()
+        self.progress.train_tokens += batch.num_read
         return loss
 
-    def _backward(self, tokens_BT1: Tensor) -> float:
+    def _backward(self, batch: Batch) -> float:
         """Add the gradient of the batch's mean loss a token, in as many parts as asked for."""
         training = self.trial.config.training
         use_bf16 = training.precision == "bf16"
-        num_tokens = tokens_BT1.shape[0] * self.num_targets
         loss = torch.zeros((), device=self.device)
-        for part_BT1 in tokens_BT1.chunk(training.accumulation_steps):
+        for part in batch.parts(training.accumulation_steps):
             with torch.autocast(self.device.type, torch.bfloat16, enabled=use_bf16):
-                logits_BNV = self.model.next_token_logits(part_BT1[:, :-1], self.num_targets)
-            targets_BN = part_BT1[:, -self.num_targets :]
+                logits_MO, targets_M = part.predict(self.model)
             # Divided by the tokens of the whole batch: the parts' gradients add up to its mean.
             part_loss = (
-                F.cross_entropy(
-                    logits_BNV.flatten(0, 1).float(), targets_BN.flatten(), reduction="sum"
-                )
-                / num_tokens
+                F.cross_entropy(logits_MO.float(), targets_M, reduction="sum") / batch.num_scored
             )
             part_loss.backward()  # type: ignore[no-untyped-call]
             loss += part_loss.detach()
         return loss.item()
 
     def _validate(self) -> Scores:
-        """Score the validation split, in fp32 whatever the precision of training is."""
-        model = self.trial.config.model
-        scores = evaluate(
-            self.model,
-            self.dataset.validation,
-            context_length=self.trial.config.dataset.context_length,
-            device=self.device,
-            carry_state=isinstance(model, RecurrentConfig) and model.carry_state,
-        )
+        """Score the validation split."""
+        scores = self.task.evaluate(self.model, "validation")
         if not math.isfinite(scores.perplexity):
             raise TrialDiverged(self.progress.step, scores.loss)
         return scores
 
-    def _evaluation(self, train_loss: float, scores: Scores) -> Evaluation:
+    def _score_text(self) -> TextScores | None:
+        """Score the model's own text, after the epochs for which that was asked."""
+        asked = self.trial.config.generation
+        is_last = self.progress.epoch == self.trial.config.training.epochs
+        if asked is None or not (is_last or asked.when == "every_epoch"):
+            return None
+        return self.task.evaluate_generation(self.model, "validation")
+
+    def _evaluation(
+        self, train_loss: float, scores: Scores, text_scores: TextScores | None
+    ) -> Evaluation:
         config, progress = self.trial.config, self.progress
         factor = learning_rate_factor(config.schedule, progress.step - 1, self.total_steps)
-        window_tokens = config.training.batch_size * config.dataset.context_length
         return Evaluation(
             epoch=progress.epoch,
             step=progress.step,
-            train_tokens=progress.step * window_tokens,
+            train_tokens=progress.train_tokens,
             train_loss=train_loss,
             val_loss=scores.loss,
             val_perplexity=scores.perplexity,
@@ -228,6 +222,7 @@ class TrainingRun:
             val_accuracy=scores.accuracy,
             learning_rate=config.optimizer.learning_rate * factor,
             elapsed_s=progress.elapsed_s,
+            **({} if text_scores is None else text_scores.metrics("val_")),
         )
 
     @property

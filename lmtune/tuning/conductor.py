@@ -8,34 +8,39 @@ queued as soon as its last tune trial has ended.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
-from lmtune.datasets import Dataset
+from lmtune.datasets import Dataset, PairsDataset
 from lmtune.errors import CheckpointError, SpecError
-from lmtune.models import count_parameters, flops_per_token
 from lmtune.records import ExperimentFolder, TrialFolder
 from lmtune.spec.dataset import DatasetConfig
 from lmtune.spec.result import Evaluation, Status, TrialFacts, TrialResult
 from lmtune.spec.sweep import SweepSpec, Variant
 from lmtune.spec.trial import Phase, Scalar, TrialConfig, TrialSpec
 from lmtune.tracking import Observer
-from lmtune.training import CheckpointFolder
+from lmtune.training import CheckpointFolder, trial_facts
 from lmtune.tuning.early_stopping import VariantAsha
 from lmtune.tuning.study import VariantStudy
 
-FINAL_STATUSES: frozenset[Status] = frozenset({"completed", "stopped", "diverged"})
-"""A trial that ended so is not run again; a failed or interrupted one is."""
+FINAL_STATUSES: Mapping[Phase, frozenset[Status]] = {
+    "tune": frozenset({"completed", "stopped", "diverged"}),
+    "confirm": frozenset({"completed", "diverged"}),
+}
+"""A trial that ended so is not run again; a failed or interrupted one is.
+
+A trial that was stopped while tuning goes on where the confirm phase asks for it.
+"""
 
 
 class Datasets(Protocol):
     """Where the conductor gets the prepared data of a trial from."""
 
-    def get(self, config: DatasetConfig) -> Dataset:
+    def get(self, config: DatasetConfig) -> Dataset | PairsDataset:
         """The prepared dataset of a configuration."""
 
 
@@ -86,6 +91,8 @@ class Conductor:
         self._results: dict[str, TrialResult] = {}
         self._running: dict[str, TrialSpec] = {}
         self._queue: deque[TrialSpec] = deque()
+        # What each queued or running trial is for: variants may ask for the same, by trial id.
+        self._roles: dict[str, list[TrialSpec]] = {}
         self._searches = {
             variant.name: self._open_search(variant, storage)
             for variant in sweep.variants
@@ -130,7 +137,8 @@ class Conductor:
         curve.append(evaluation)
         for observer in self._observers:
             observer.trial_evaluated(trial, evaluation)
-        return self._is_kept(trial, evaluation)
+        kept = [self._is_kept(role, evaluation) for role in self._roles[trial.trial_id]]
+        return any(kept)
 
     def ended(self, trial: TrialSpec, status: Status, message: str = "") -> None:
         """Take in how a running trial ended. Further calls for the same trial change nothing."""
@@ -147,7 +155,10 @@ class Conductor:
         )
         for observer in self._observers:
             observer.trial_ended(trial, result)
-        self._take_in(trial, result)
+        first, *others = self._roles.pop(trial.trial_id)
+        self._take_in(first, result)
+        for other in others:
+            self._take_in_known(other, result)
 
     def _start(self, trial: TrialSpec) -> TrialSpec:
         self._running[trial.trial_id] = trial
@@ -157,20 +168,33 @@ class Conductor:
         return trial
 
     def _enqueue(self, trial: TrialSpec) -> None:
-        """Queue a trial, unless the records hold all of it already: then it counts as ended."""
+        """Queue a trial, unless the records hold all of it already: then it counts as ended.
+
+        One that another variant asked for before, and that has not ended, serves both.
+        """
+        if roles := self._roles.get(trial.trial_id):
+            roles.append(trial)
+            self._fill_rungs(trial)
+            return
         recorded = self._folder.trial(trial.trial_id)
         result = recorded.read_result()
         self._curves[trial.trial_id] = curve = recorded.read_curve()
-        for evaluation in curve:
-            self._is_kept(trial, evaluation)
-        if result is not None and result.status in FINAL_STATUSES:
+        self._fill_rungs(trial)
+        if result is not None and result.status in FINAL_STATUSES[trial.phase]:
             self._take_in_known(trial, result)
-        elif _usable_epochs(recorded, curve) == trial.config.training.epochs:
+            return
+        self._roles[trial.trial_id] = [trial]
+        if _usable_epochs(recorded, curve) == trial.config.training.epochs:
             self._start(trial)  # the driver died just before it wrote the result
             self.evaluated(trial, curve[-1])  # which the observers of this run have not seen
             self.ended(trial, "completed")
         else:
             self._queue.append(trial)
+
+    def _fill_rungs(self, trial: TrialSpec) -> None:
+        """Enter what is known of a trial's curve into the rungs of its variant."""
+        for evaluation in self._curves[trial.trial_id]:
+            self._is_kept(trial, evaluation)
 
     def _is_kept(self, trial: TrialSpec, evaluation: Evaluation) -> bool:
         """Enter an evaluation into its rung; whether the trial should go on."""
@@ -298,18 +322,7 @@ class Conductor:
         )
 
     def _facts(self, trial: TrialSpec) -> TrialFacts:
-        dataset = self._datasets.get(trial.config.dataset)
-        sizes = {
-            "vocab_size": dataset.vocab_size,
-            "context_length": trial.config.dataset.context_length,
-        }
-        count = count_parameters(trial.config.model, **sizes)
-        return TrialFacts(
-            num_parameters=count.total,
-            num_non_embedding_parameters=count.non_embedding,
-            flops_per_token=flops_per_token(trial.config.model, **sizes),
-            epochs=trial.config.training.epochs,
-        )
+        return trial_facts(trial.config, self._datasets.get(trial.config.dataset))
 
 
 def _usable_epochs(recorded: TrialFolder, curve: Sequence[Evaluation]) -> int:

@@ -21,5 +21,15 @@ _SETTINGS = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
 }
 
+
+def stay_on_this_machine() -> None:
+    """Have a Ray of our own listen on 127.0.0.1 alone. Call it before anything imports ray.
+
+    Else all of its processes but the dashboard listen to the network. The variable is named for
+    other systems, but it decides on Linux, too, whether nodes elsewhere may join.
+    """
+    os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+
+
 for name, value in _SETTINGS.items():
     os.environ.setdefault(name, value)

@@ -202,11 +202,12 @@ class VariantStudy:
         """Tell the study how a proposal's trial ended; nothing where it knows already.
 
         A completed trial counts with its last value; a stopped one is PRUNED, with its curve as
-        intermediate values; a diverged or failed one is FAIL.
+        intermediate values, as far as the metric was measured; a diverged or failed one is FAIL.
         """
         if self._trials()[proposal.number].state.is_finished():
             return
-        values = {each.epoch: float(getattr(each, self._metric.name)) for each in curve}
+        measured = ((each.epoch, getattr(each, self._metric.name)) for each in curve)
+        values = {epoch: float(value) for epoch, value in measured if value is not None}
         trial_id = self._storage.get_trial_id_from_study_id_trial_number(
             self._study_id, proposal.number
         )

@@ -43,6 +43,8 @@ def make_experiment(tmp_path: Path, dataset: DatasetFacts) -> Callable[..., Expe
         searched: whether the learning rate is searched in every variant.
         metric: `val_loss` to minimize if None.
         datasets: where they are not all the same, by variant.
+        sections: what variants have of their own besides the model, by variant and section.
+        measured: more numbers of each last evaluation, by variant.
         fields: of the sweep, in place of what they otherwise are.
     """
 
@@ -53,9 +55,15 @@ def make_experiment(tmp_path: Path, dataset: DatasetFacts) -> Callable[..., Expe
         searched: bool = False,
         metric: Metric | None = None,
         datasets: Mapping[str, DatasetFacts] | None = None,
+        sections: Mapping[str, Mapping[str, Any]] | None = None,
+        measured: Mapping[str, Mapping[str, float]] | None = None,
         **fields: Any,  # noqa: ANN401 - fields of SweepSpec
     ) -> ExperimentFolder:
         parameters: dict[str, Distribution] = {LEARNING_RATE: LEARNING_RATE_RANGE}
+        given = {
+            name: _given(changes, (sections or {}).get(name, {}))
+            for name, changes in variants.items()
+        }
         sweep = SweepSpec(
             name=fields.pop("name", "toy"),
             question=fields.pop("question", "What matters?"),
@@ -64,8 +72,8 @@ def make_experiment(tmp_path: Path, dataset: DatasetFacts) -> Callable[..., Expe
                 Variant(
                     name=name,
                     overrides={f"model.{field}": value for field, value in changes.items()},
-                    config=TrialConfig.model_validate(_given(changes)),
-                    given=_given(changes),
+                    config=TrialConfig.model_validate(given[name]),
+                    given=given[name],
                     parameters=parameters if searched else {},
                 )
                 for name, changes in variants.items()
@@ -79,20 +87,24 @@ def make_experiment(tmp_path: Path, dataset: DatasetFacts) -> Callable[..., Expe
             **fields,
         )
         folder = ExperimentFolder(tmp_path / "experiments" / sweep.name)
-        folder.write_sweep(sweep, datasets or dict.fromkeys(variants, dataset))
+        facts = datasets or dict.fromkeys(variants, dataset)
+        folder.write_sweep(sweep, facts)
         for trial in trials:
-            _write_trial(folder, sweep, trial, variants[trial[0]], searched)
+            name = trial[0]
+            more = (measured or {}).get(name, {})
+            _write_trial(folder, sweep, trial, given[name], facts[name].fingerprint, more)
         return folder
 
     return make
 
 
-def _given(changes: Mapping[str, Scalar], learning_rate: float = 1e-3) -> dict[str, Any]:
+def _given(changes: Mapping[str, Scalar], sections: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "dataset": {"corpus": "python_docs"},
         "model": {"type": "gpt", "size": "small", **changes},
-        "optimizer": {"type": "adamw", "learning_rate": learning_rate},
+        "optimizer": {"type": "adamw", "learning_rate": 1e-3},
         "training": {"epochs": 2, "steps_per_epoch": 10},
+        **sections,
     }
 
 
@@ -100,30 +112,35 @@ def _write_trial(
     folder: ExperimentFolder,
     sweep: SweepSpec,
     trial: Trial,
-    changes: Mapping[str, Scalar],
-    searched: bool,
+    given: Mapping[str, Any],
+    fingerprint: str,
+    measured: Mapping[str, float],
 ) -> None:
     variant, phase, seed, status, value, learning_rate = trial
+    optimizer = {"type": "adamw", "learning_rate": learning_rate}
     spec = TrialSpec(
         variant=variant,
         phase=phase,
         seed=seed,
-        config=TrialConfig.model_validate(_given(changes, learning_rate)),
-        parameters={LEARNING_RATE: learning_rate} if searched else {},
-        data_fingerprint="f1",
+        config=TrialConfig.model_validate({**given, "optimizer": optimizer}),
+        parameters={LEARNING_RATE: learning_rate} if sweep.method else {},
+        data_fingerprint=fingerprint,
     )
     facts = TrialFacts(
         num_parameters=204_000,
         num_non_embedding_parameters=198_000,
         flops_per_token=1_300_000,
         epochs=2,
+        bleu_signature="nrefs:1",
+        chrf_signature="nc:6",
     )
     records = folder.trial(spec.trial_id)
     records.write_spec(spec, facts)
     # The first epoch is far better than the last, so that taking it for the last shows.
     epochs = [] if value is None else [value * 0.5, value]
     for epoch, number in enumerate(epochs, start=1):
-        records.append_evaluation(_evaluation(epoch, number, sweep.metric))
+        more = measured if epoch == len(epochs) else {}
+        records.append_evaluation(_evaluation(epoch, number, sweep.metric, more))
     if status != "interrupted":
         records.write_result(
             TrialResult(
@@ -136,9 +153,11 @@ def _write_trial(
         )
 
 
-def _evaluation(epoch: int, value: float, metric: Metric) -> Evaluation:
+def _evaluation(
+    epoch: int, value: float, metric: Metric, measured: Mapping[str, float]
+) -> Evaluation:
     """An evaluation whose metric is `value`; the other numbers are none that anything asks for."""
-    numbers = dict.fromkeys(
+    numbers: dict[str, float] = dict.fromkeys(
         ("val_loss", "val_perplexity", "val_bits_per_byte", "val_accuracy"), math.nan
     )
     return Evaluation(
@@ -148,5 +167,5 @@ def _evaluation(epoch: int, value: float, metric: Metric) -> Evaluation:
         train_loss=1.0,
         learning_rate=1e-3,
         elapsed_s=float(epoch),
-        **(numbers | {metric.name: value}),
+        **{**numbers, metric.name: value, **measured},
     )

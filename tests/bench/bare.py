@@ -11,7 +11,8 @@ from pathlib import Path
 
 import torch
 
-from lmtune.datasets import Dataset, open_dataset
+from lmtune.datasets import Dataset
+from lmtune.datasets.dataset import open_text
 from lmtune.spec.trial import TrialSpec
 from lmtune.training import train
 
@@ -25,7 +26,7 @@ def last_loss(trial: TrialSpec, dataset: Dataset) -> float:
 def main(dataset_folder: Path, trials_json: Path) -> None:
     """Train the trials of a JSON list and print their losses by trial id."""
     torch.set_num_threads(1)
-    dataset = open_dataset(dataset_folder)
+    dataset = open_text(dataset_folder)
     trials = [TrialSpec.model_validate_json(text) for text in json.loads(trials_json.read_text())]
     print(json.dumps({trial.trial_id: last_loss(trial, dataset) for trial in trials}))
 

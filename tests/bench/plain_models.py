@@ -1,8 +1,9 @@
 """What a competent user writes with torch alone, in the sizes of lmtune's models.
 
 The GPT is written out as in nanoGPT; the others are torch's own modules: `nn.Transformer`,
-`nn.RNN`, `nn.LSTM`. Output layers are tied to the embedding and there are no biases outside the
-cells, so that both sides have the same number of weights. No dropout: lmtune's sizes have none.
+`nn.RNN`, `nn.LSTM`, `nn.GRU`. Output layers are tied to the embedding and there are no biases
+outside the cells, so that both sides have the same number of weights. No dropout: lmtune's sizes
+have none.
 
 Shape letters: B batch, T time, N scored positions, V vocabulary; `tokens_BT1` has T + 1 tokens a
 row, the inputs and the token after the last.
@@ -11,6 +12,7 @@ row, the inputs and the token after the last.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -19,10 +21,11 @@ from torch.nn import functional as F  # noqa: N812 - the field's name
 from lmtune.spec.model import (
     AnyModelConfig,
     GPTConfig,
-    LSTMConfig,
-    RNNConfig,
+    RecurrentConfig,
     TransformerConfig,
 )
+
+Cell = Callable[..., nn.RNNBase]
 
 LEARNING_RATE = 1e-3
 GRADIENT_CLIP = 1.0
@@ -124,9 +127,8 @@ class PlainTransformer(nn.Module):
 
 
 class PlainRecurrent(nn.Module):
-    def __init__(self, config: RNNConfig | LSTMConfig, *, vocab_size: int) -> None:
+    def __init__(self, config: RecurrentConfig, *, vocab_size: int, cell: Cell) -> None:
         super().__init__()
-        cell = nn.LSTM if config.type == "lstm" else nn.RNN
         self.embedding = nn.Embedding(vocab_size, config.embedding_dim)
         self.cells = cell(
             config.embedding_dim, config.hidden_size, config.num_layers, batch_first=True
@@ -148,7 +150,8 @@ def build_plain_model(config: AnyModelConfig, *, vocab_size: int, context_length
             return PlainGPT(config, vocab_size=vocab_size, context_length=context_length)
         case TransformerConfig():
             return PlainTransformer(config, vocab_size=vocab_size, context_length=context_length)
-    return PlainRecurrent(config, vocab_size=vocab_size)
+    cells: dict[str, Cell] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+    return PlainRecurrent(config, vocab_size=vocab_size, cell=cells[config.type])
 
 
 class PlainLoop:

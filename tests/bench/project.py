@@ -14,7 +14,7 @@ from typing import Any
 import torch
 import yaml
 
-from lmtune.datasets import Dataset, prepare_dataset
+from lmtune.datasets import Dataset, prepare_text
 from lmtune.records import ExperimentFolder
 from lmtune.spec import read_sweep
 from lmtune.spec.sweep import SweepSpec
@@ -76,7 +76,7 @@ class Project:
     def dataset(self) -> Dataset:
         """What the trials read, tokenized now if it is not yet."""
         config = self.sweep.variants[0].config.dataset
-        return prepare_dataset(config, project=self.path)
+        return prepare_text(config, project=self.path)
 
     def run_sweep(self) -> CommandTimes:
         """Run the user's command on the sweep, from the start; data and MLflow's runs are kept."""

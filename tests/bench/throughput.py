@@ -15,14 +15,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from lmtune.datasets import Dataset, prepare_dataset
+from lmtune.datasets import Dataset, prepare_text
 from lmtune.spec.trial import TrialConfig
 from lmtune.training.loop import _prepare_process
 from tests.bench.figures import Figure, ratio
 from tests.bench.plain_models import PlainLoop, build_plain_model
 from tests.bench.project import one_thread, train_steps, training_run
 
-MODELS = ("gpt", "transformer", "rnn", "lstm")
+MODELS = ("gpt", "transformer", "rnn", "lstm", "gru")
 BATCH_SIZE = 16
 CONTEXT_LENGTH = 64
 WARMUP_STEPS = 5
@@ -41,7 +41,7 @@ def measure(*, device: torch.device, block_s: float, blocks: int) -> list[Figure
         for name in MODELS:
             print(f"tokens per second: {name}", flush=True)
             config = _config(name)
-            dataset = prepare_dataset(config.dataset, project=Path(folder))
+            dataset = prepare_text(config.dataset, project=Path(folder))
             figures += _measure_model(name, config, dataset, device, block_s, blocks)
     return figures
 

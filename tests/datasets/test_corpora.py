@@ -1,27 +1,54 @@
-"""Contract tests over every corpus file, and what each built-in corpus promises."""
+"""Contract tests over every corpus of one running text, and what each of them promises."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pkgutil
 import sys
 import sysconfig
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydantic import TypeAdapter
 
-from lmtune.datasets import check_dataset, corpora, prepare_dataset
+from lmtune.datasets import check_dataset, corpora, prepare_text
 from lmtune.datasets.corpora import CorpusText, check_corpus, read_corpus
 from lmtune.datasets.corpora.python_stdlib import source_files
 from lmtune.errors import DataError
-from lmtune.spec.dataset import CorpusConfig, DatasetConfig
+from lmtune.spec.config import Config
+from lmtune.spec.dataset import (
+    CorpusConfig,
+    DatasetConfig,
+    HuggingFaceCorpus,
+    PairsCorpusConfig,
+    TextCorpusConfig,
+)
 
 CORPORA = [module.name for module in pkgutil.iter_modules(corpora.__path__)]
 WHERE = "sweep.yaml:3: base.dataset.corpus"
 
-EXAMPLES: dict[str, dict[str, object]] = {"text": {"train": "train.txt"}}
+TEXT = "A line of text, with an umlaut: \u00fc.\n" * 100
+SHA256 = hashlib.sha256(TEXT.encode()).hexdigest()
+EXAMPLES: dict[str, dict[str, object]] = {
+    "text": {"train": "train.txt"},
+    "url": {"url": "https://example.invalid/text.txt", "sha256": SHA256},
+    "catalogue": {"name": "frankenstein"},
+}
 """What a corpus needs besides its type."""
+
+
+def type_of(kind: type[Config]) -> str:
+    word: str = get_args(kind.model_fields["type"].annotation)[0]
+    return word
+
+
+TEXT_CORPORA = [
+    type_of(kind)
+    for kind in get_args(TextCorpusConfig)
+    if kind is not HuggingFaceCorpus  # in test_huggingface.py: its library takes seconds
+]
 
 
 def corpus_config(**fields: object) -> CorpusConfig:
@@ -31,11 +58,15 @@ def corpus_config(**fields: object) -> CorpusConfig:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    (tmp_path / "train.txt").write_text("A line of text, with an umlaut: \u00fc.\n" * 100, "utf-8")
+    (tmp_path / "train.txt").write_text(TEXT, "utf-8")
+    downloads = tmp_path / "data" / "downloads"
+    downloads.mkdir(parents=True)
+    (downloads / SHA256).write_text(TEXT, "utf-8")
+    (downloads / "frankenstein-train.txt").write_text(TEXT, "utf-8")
     return tmp_path
 
 
-@pytest.fixture(params=CORPORA)
+@pytest.fixture(params=TEXT_CORPORA)
 def config(request: pytest.FixtureRequest) -> CorpusConfig:
     return corpus_config(type=request.param, **EXAMPLES.get(request.param, {}))
 
@@ -45,8 +76,8 @@ def read_text(project: Path, **files: str) -> CorpusText:
 
 
 def test_corpora_when_listed_are_those_of_the_spec() -> None:
-    kinds = TypeAdapter(CorpusConfig).json_schema()["$defs"].values()
-    assert sorted(CORPORA) == sorted(kind["properties"]["type"]["const"] for kind in kinds)
+    kinds = [*get_args(TextCorpusConfig), *get_args(PairsCorpusConfig)]
+    assert sorted(CORPORA) == sorted(map(type_of, kinds))
 
 
 def test_any_corpus_when_checked_has_no_problem(config: CorpusConfig, project: Path) -> None:
@@ -268,6 +299,16 @@ def test_text_when_several_files_are_bad_reports_them_together(tmp_path: Path) -
     ]
 
 
+def test_text_when_a_file_is_given_twice_says_so(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("a" * 100)
+    (tmp_path / "b.txt").symlink_to("a.txt")
+    assert text_error(tmp_path, train="a.txt", validation="b.txt") == (
+        f"{WHERE}.validation: {tmp_path}/b.txt is the train file, too\n"
+        "  Expected: a file of its own for each split\n"
+        "  Fix: name another file, or leave validation out"
+    )
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
 def test_text_when_a_file_may_not_be_read_says_so(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("a" * 100)
@@ -281,7 +322,7 @@ def test_text_when_shorter_than_a_window_says_so_for_each_split(tmp_path: Path) 
         {"corpus": {"type": "text", "train": "a.txt"}, "context_length": 64}
     )
     with pytest.raises(DataError) as caught:
-        prepare_dataset(config, project=tmp_path, where="base.dataset")
+        prepare_text(config, project=tmp_path, where="base.dataset")
     rest = (
         "too few for context_length 64\n"
         "  Expected: at least 65 tokens in each split\n"
@@ -295,17 +336,38 @@ def test_text_when_shorter_than_a_window_says_so_for_each_split(tmp_path: Path) 
 
 
 def test_text_when_shorter_than_a_window_in_characters_alone_says_so(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("\u20ac" * 800, "utf-8")
+    (tmp_path / "a.txt").write_text("\u20ac" * 799 + "!", "utf-8")
     config = DatasetConfig.model_validate(
         {"corpus": {"type": "text", "train": "a.txt"}, "context_length": 64}
     )
     with pytest.raises(DataError, match="the test split has 40 tokens, too few for context_length"):
-        prepare_dataset(config, project=tmp_path)
+        prepare_text(config, project=tmp_path)
 
 
 def test_text_when_far_too_short_suggests_no_context_length(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("ab")
     config = DatasetConfig.model_validate({"corpus": {"type": "text", "train": "a.txt"}})
     with pytest.raises(DataError) as caught:
-        prepare_dataset(config, project=tmp_path)
+        prepare_text(config, project=tmp_path)
     assert caught.value.problems[-1].fix == "use a longer text"
+
+
+def test_text_when_larger_than_memory_allows_says_so_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.txt").touch()
+    os.truncate(tmp_path / "a.txt", 100 << 20)
+    monkeypatch.setattr("lmtune.datasets.corpora.text.available_memory", lambda: 300 << 20)
+    assert text_error(tmp_path, train="a.txt") == (
+        f"{WHERE}.train: {tmp_path}/a.txt has 100 MiB, and 300 MiB of memory are free\n"
+        "  Expected: at most 50 MiB: preparing a file takes about 6 times its size\n"
+        "  Fix: use a part of it, or a machine with more memory"
+    )
+
+
+def test_text_when_the_memory_is_not_known_is_not_refused_for_its_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lmtune.datasets.corpora.text.available_memory", lambda: None)
+    (tmp_path / "a.txt").write_text("abc" * 100)
+    assert read_text(tmp_path, train="a.txt").train

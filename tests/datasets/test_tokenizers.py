@@ -1,4 +1,4 @@
-"""Contract tests over every tokenizer file."""
+"""Contract tests over every tokenizer file, and what those of bytes and characters promise."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pkgutil
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
@@ -35,17 +35,21 @@ def test_tokenizers_when_listed_are_those_of_the_spec() -> None:
 
 
 @pytest.mark.parametrize("name", TOKENIZERS)
+@settings(max_examples=25)
 @given(text=TEXTS)
 def test_any_tokenizer_when_the_text_is_known_decodes_to_it(name: str, text: str) -> None:
-    tokenizer = fit(name, text)
+    tokenizer = fit(name, f"{text} {text}")  # what stands there once may be left out
     tokens = tokenizer.encode(text)
     assert tokens.dtype == token_dtype(tokenizer.vocab_size)
     assert tokens.ndim == 1
-    assert tokenizer.decode(tokens) == text
+    again = tokenizer.decode(tokens)
+    assert again.split() == text.split()
+    assert again == text or not tokenizer.is_lossless
     assert tokenizer.unknown_token is None or tokenizer.unknown_token not in tokens
 
 
 @pytest.mark.parametrize("name", TOKENIZERS)
+@settings(max_examples=25)
 @given(known=TEXTS, other=TEXTS)
 def test_any_tokenizer_when_the_text_is_new_stays_in_its_vocabulary(
     name: str, known: str, other: str
@@ -55,6 +59,7 @@ def test_any_tokenizer_when_the_text_is_new_stays_in_its_vocabulary(
 
 
 @pytest.mark.parametrize("name", TOKENIZERS)
+@settings(max_examples=25)
 @given(known=TEXTS, other=TEXTS)
 def test_any_tokenizer_when_saved_as_json_encodes_the_same(
     name: str, known: str, other: str
@@ -68,6 +73,7 @@ def test_any_tokenizer_when_saved_as_json_encodes_the_same(
 
 
 @pytest.mark.parametrize("name", TOKENIZERS)
+@settings(max_examples=25)
 @given(text=TEXTS.filter(bool))
 def test_any_tokenizer_when_asked_knows_the_bytes_of_the_first_token(name: str, text: str) -> None:
     tokenizer = fit(name, text)

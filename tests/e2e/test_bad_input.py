@@ -158,7 +158,7 @@ def test_command_when_the_corpus_is_no_text_says_which_file_and_why(
     (tmp_path / "text.txt").write_bytes(content)
     ended = refused(tmp_path, "sweep.yaml")
     assert words in ended.err
-    assert "sweep.yaml: variant base: dataset.corpus" in ended.err
+    assert "sweep.yaml:3: base.dataset.corpus" in ended.err
 
 
 def test_command_when_a_searched_context_is_longer_than_the_text_says_so_before_it_starts(

@@ -23,11 +23,13 @@ TRIAL_COLUMNS = [
     *("best_val_loss", "best_epoch"),
     *("num_parameters", "num_non_embedding_parameters", "flops_per_token"),
     *("train_tokens", "train_time_s", "tokens_per_second"),
+    *("val_bleu", "val_chrf", "val_exact_match", "val_brevity_penalty"),
 ]
 CURVE_COLUMNS = [
     *("trial_id", "epoch", "step", "train_tokens", "train_loss"),
     *("val_loss", "val_perplexity", "val_bits_per_byte", "val_accuracy"),
     *("learning_rate", "elapsed_s"),
+    *("val_bleu", "val_chrf", "val_exact_match", "val_brevity_penalty"),
 ]
 
 

@@ -20,7 +20,7 @@ import pandas as pd
 import pytest
 from optuna.trial import TrialState
 
-from lmtune.datasets import prepare_dataset
+from lmtune.datasets import prepare_text
 from lmtune.spec import read_sweep
 from tests.e2e.command import Command, Ended, processes, run, start
 from tests.e2e.reading import Records, proposal_states, tracked
@@ -182,7 +182,7 @@ def test_model_when_trained_on_a_markov_source_ends_at_its_entropy(
 ) -> None:
     assert undisturbed.code == 0, undisturbed.err
     config = read_sweep(project / "models.yaml").variants[0].config.dataset
-    source_loss = prepare_dataset(config, project=project).validation.source_loss
+    source_loss = prepare_text(config, project=project).validation.source_loss
     assert source_loss is not None
     trials = Records(project, "models").trials
     confirmed = trials[(trials.variant == variant) & (trials.phase == "confirm")]
@@ -277,7 +277,7 @@ def test_sweep_when_a_trial_fails_goes_on_and_says_why_and_what_to_do(
     project: Path, failed: Ended, spoilt: Path, names: dict[str, str], records: Records
 ) -> None:
     assert failed.code == 1, failed.err
-    assert "1 trials failed" in failed.out
+    assert "1 trial failed, " in failed.out
     trials = records.trials
     assert trials.loc[names["gpt"]].status == "failed"
     assert set(trials.drop(names["gpt"]).status) == {"completed"}
@@ -294,7 +294,7 @@ def test_sweep_when_it_is_done_at_last_is_to_the_bit_what_it_would_have_been(
     project: Path, mended: Ended, records: Records
 ) -> None:
     assert mended.code == 0, mended.err
-    assert "1 trials ended in this run; the sweep is finished." in mended.out
+    assert "1 trial ended in this run; the sweep is finished." in mended.out
     whole = Records(project, "models")
     pd.testing.assert_frame_equal(records.curves, whole.curves, check_exact=True)
     clocks = ["train_time_s", "tokens_per_second"]

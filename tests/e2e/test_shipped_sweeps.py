@@ -17,6 +17,8 @@ def test_sweeps_when_listed_are_those_that_were_promised() -> None:
     assert {path.stem for path in SWEEPS} >= {
         *("smoke", "single", "compare_models", "search_gpt"),
         *("ablation_gpt", "ablation_transformer", "ablation_rnn", "ablation_lstm"),
+        *("ablation_modern_gpt", "compare_models_matched"),
+        *("translate_numbers", "reverse", "docstrings"),
     }
 
 

@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "lmtune"
 FLOORS = [
+    {"credentials"},
     {"errors", "machine"},
     {"spec"},
     {"datasets", "models"},

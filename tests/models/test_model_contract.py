@@ -1,4 +1,4 @@
-"""What every architecture must do, run over each of them."""
+"""What every architecture must do with every option, as a model of running text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import importlib
 import math
 from collections import Counter, defaultdict
 from pathlib import Path
-from typing import get_args
 
 import pytest
 import torch
@@ -17,9 +16,14 @@ from torch.nn import functional as F  # noqa: N812 - the field's name
 
 from lmtune.models import LanguageModel, build_model
 from lmtune.spec.model import AnyModelConfig
-
-VOCAB_SIZE = 12
-CONTEXT_LENGTH = 8
+from tests.models.conftest import (
+    CONFIGS,
+    CONTEXT_LENGTH,
+    VOCAB_SIZE,
+    make_config,
+    options_of,
+    small_dimensions,
+)
 
 
 def num_targets_of(model: LanguageModel) -> int:
@@ -37,43 +41,66 @@ def mean_loss(logits_BNV: Tensor, targets_BN: Tensor) -> Tensor:
     return F.cross_entropy(logits_BNV.flatten(0, 1), targets_BN.flatten())
 
 
-def test_every_type_of_the_spec_has_a_file_with_the_three_functions() -> None:
-    for kind in get_args(get_args(AnyModelConfig)[0]):
-        name = get_args(kind.model_fields["type"].annotation)[0]
+def test_every_type_of_the_spec_has_a_file_with_the_four_functions() -> None:
+    for name in CONFIGS:
         architecture = importlib.import_module(f"lmtune.models.{name}")
-        for function in ("build", "count_parameters", "flops_per_token"):
+        for function in ("build", "num_targets", "count_parameters", "sequence_flops"):
             assert callable(getattr(architecture, function)), (name, function)
 
 
-@pytest.mark.parametrize("length", [1, 2, 5, CONTEXT_LENGTH])
+def test_options_under_test_are_all_words_of_issue_3() -> None:
+    options = [options for kind in CONFIGS.values() for options in options_of(kind)]
+    for changed in (
+        {"norm": "rmsnorm"},
+        {"norm_position": "post"},
+        {"position": "rotary"},
+        {"position": "alibi"},
+        {"activation": "swiglu"},
+        {"qk_norm": True},
+        {"bias": True},
+        {"tie_embeddings": False},
+        {"num_kv_heads": 1},
+    ):
+        assert options.count(changed) >= 2, changed
+
+
+def test_number_of_targets_without_building_is_that_of_the_module(model: LanguageModel) -> None:
+    architecture = importlib.import_module(type(model).__module__)
+    for length in (2, CONTEXT_LENGTH, 64):
+        assert architecture.num_targets(length) == model.targets_per_window(length)
+
+
 def test_logits_for_any_window_have_a_row_for_each_target(
-    model: LanguageModel, tokens_BT: Tensor, length: int
+    model: LanguageModel, tokens_BT: Tensor
 ) -> None:
-    for num_targets in range(1, length + 1):
-        logits_BNV = model.next_token_logits(tokens_BT[:, :length], num_targets)
-        assert logits_BNV.shape == (3, num_targets, VOCAB_SIZE)
-        assert logits_BNV.isfinite().all()
+    for length in (1, 2, 5, CONTEXT_LENGTH):
+        for num_targets in range(1, length + 1):
+            logits_BNV = model.next_token_logits(tokens_BT[:, :length], num_targets)
+            assert logits_BNV.shape == (3, num_targets, VOCAB_SIZE)
+            assert logits_BNV.isfinite().all()
 
 
 @pytest.mark.parametrize("num_targets", [0, CONTEXT_LENGTH + 1])
 def test_logits_for_targets_outside_the_window_are_refused(
-    model: LanguageModel, tokens_BT: Tensor, num_targets: int
+    model_type: str, tokens_BT: Tensor, num_targets: int
 ) -> None:
+    config = make_config(model_type, **small_dimensions(model_type))
+    model = build_model(config, vocab_size=VOCAB_SIZE, context_length=CONTEXT_LENGTH, seed=0)
     with pytest.raises(ValueError, match=f"num_targets={num_targets} is not from 1 to"):
         model.next_token_logits(tokens_BT, num_targets)
 
 
-@pytest.mark.parametrize("back", range(1, CONTEXT_LENGTH + 1))
 def test_logits_when_a_token_changes_differ_from_there_on_alone(
-    model: LanguageModel, tokens_BT: Tensor, back: int
+    model: LanguageModel, tokens_BT: Tensor
 ) -> None:
     num_targets = num_targets_of(model)
     before_BNV = model.next_token_logits(tokens_BT, num_targets)
-    after_BNV = model.next_token_logits(changed_at(tokens_BT, -back), num_targets)
-    first = max(num_targets - back, 0)  # a token of the source comes before every target
-    assert torch.equal(after_BNV[:, :first], before_BNV[:, :first])
-    difference_BN = (after_BNV - before_BNV).abs().amax(-1)[:, first:]
-    assert (difference_BN > 1e-6).all()
+    for back in range(1, CONTEXT_LENGTH + 1):
+        after_BNV = model.next_token_logits(changed_at(tokens_BT, -back), num_targets)
+        first = max(num_targets - back, 0)  # a token of the source comes before every target
+        assert torch.equal(after_BNV[:, :first], before_BNV[:, :first]), back
+        difference_BN = (after_BNV - before_BNV).abs().amax(-1)[:, first:]
+        assert (difference_BN > 1e-6).all(), back
 
 
 def test_logits_when_other_rows_change_stay_the_same(
@@ -106,7 +133,7 @@ def test_gradient_after_backward_reaches_every_parameter(
     mean_loss(logits_BNV, changed_at(tokens_BT, 0)[:, -logits_BNV.shape[1] :]).backward()  # type: ignore[no-untyped-call]
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
-        assert parameter.grad.abs().max() > 0, name
+        assert parameter.grad.abs().max() > 1e-7, name
 
 
 def test_weights_of_one_seed_are_the_same_and_leave_the_global_generator_alone(
@@ -124,20 +151,20 @@ def test_weights_of_one_seed_are_the_same_and_leave_the_global_generator_alone(
     assert not all(torch.equal(first[name], other[name]) for name in first)
 
 
-@pytest.mark.parametrize("size", ["small", "default", "large"])
-@pytest.mark.parametrize("vocab_size", [8, 100, 256])
-def test_loss_at_the_start_is_that_of_a_uniform_guess(
-    config: AnyModelConfig, size: str, vocab_size: int
+def test_training_twice_gives_the_same_weights_to_the_bit(
+    config: AnyModelConfig, tokens_BT: Tensor
 ) -> None:
-    sized = type(config).model_validate({"type": config.type, "size": size})
-    model = build_model(sized, vocab_size=vocab_size, context_length=64, seed=0)
-    generator = torch.Generator().manual_seed(1)
-    tokens_BT = torch.randint(vocab_size, (16, 65), generator=generator)
-    with torch.inference_mode():
-        num_targets = model.targets_per_window(64)
-        logits_BNV = model.next_token_logits(tokens_BT[:, :-1], num_targets)
-        loss = mean_loss(logits_BNV, tokens_BT[:, -num_targets:])
-    assert abs(loss.item() - math.log(vocab_size)) <= 0.05
+    def train() -> list[Tensor]:
+        model = build_model(config, vocab_size=VOCAB_SIZE, context_length=8, seed=0)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+        for _ in range(2):
+            loss = mean_loss(model.next_token_logits(tokens_BT, 4), changed_at(tokens_BT, 0)[:, 4:])
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        return list(model.parameters())
+
+    assert all(torch.equal(a, b) for a, b in zip(train(), train(), strict=True))
 
 
 def floor_of(windows_BT: Tensor, num_targets: int) -> float:
@@ -157,20 +184,23 @@ def floor_of(windows_BT: Tensor, num_targets: int) -> float:
 def test_loss_after_training_on_one_batch_is_its_floor(config: AnyModelConfig) -> None:
     model = build_model(config, vocab_size=4, context_length=8, seed=0)
     num_targets = model.targets_per_window(8)
-    windows_BT = torch.randint(4, (8, 9), generator=torch.Generator().manual_seed(1))
+    # Neighbours differ: where only distance counts, a text that begins with one token several times
+    # reads like one that begins with it once.
+    steps_BT = torch.randint(1, 4, (8, 9), generator=torch.Generator().manual_seed(2))
+    windows_BT = steps_BT.cumsum(1) % 4
     windows_BT[1, :-1] = windows_BT[0, :-1]
     windows_BT[1, -1] = (windows_BT[0, -1] + 1) % 4  # no model can tell these two apart
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    for _ in range(150):
+    floor = floor_of(windows_BT, num_targets)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3, fused=True)
+    for _ in range(250):
         optimizer.zero_grad()
         logits_BNV = model.next_token_logits(windows_BT[:, :-1], num_targets)
         loss = mean_loss(logits_BNV, windows_BT[:, -num_targets:])
-        excess = loss.item() - floor_of(windows_BT, num_targets)
-        if excess <= 0.03:
+        if loss.item() - floor <= 0.03:
             break
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    assert -1e-6 <= excess <= 0.03
+    assert -1e-6 <= loss.item() - floor <= 0.03
 
 
 def test_state_dict_through_safetensors_restores_the_model(
@@ -192,17 +222,28 @@ def test_dropout_of_zero_leaves_no_random_operation(
     assert not any(isinstance(module, torch.nn.Dropout) for module in model.modules())
 
 
+@pytest.mark.parametrize(
+    "place", ["dropout", "attention_dropout", "residual_dropout", "embedding_dropout"]
+)
 def test_dropout_above_zero_acts_in_training_alone(
-    config: AnyModelConfig, tokens_BT: Tensor
+    model_type: str, tokens_BT: Tensor, place: str
 ) -> None:
-    noisy = config.model_copy(update={"dropout": 0.5})
-    model = build_model(noisy, vocab_size=VOCAB_SIZE, context_length=8, seed=0)
-    plain = build_model(config, vocab_size=VOCAB_SIZE, context_length=8, seed=0)
-    assert not torch.equal(
-        model.next_token_logits(tokens_BT, 3), model.next_token_logits(tokens_BT, 3)
+    if place not in CONFIGS[model_type].model_fields:
+        pytest.skip("has no such place")
+    small = small_dimensions(model_type)
+    noisy, plain = (
+        build_model(
+            make_config(model_type, **small, **{place: chance}),
+            vocab_size=VOCAB_SIZE,
+            context_length=8,
+            seed=0,
+        )
+        for chance in (0.5, 0.0)
     )
+    first, second = noisy.next_token_logits(tokens_BT, 3), noisy.next_token_logits(tokens_BT, 3)
+    assert not torch.equal(first, second)
     assert torch.equal(
-        model.eval().next_token_logits(tokens_BT, 3), plain.next_token_logits(tokens_BT, 3)
+        noisy.eval().next_token_logits(tokens_BT, 3), plain.next_token_logits(tokens_BT, 3)
     )
 
 

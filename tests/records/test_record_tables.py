@@ -18,6 +18,7 @@ from lmtune.records import (
     trials_table,
     write_tables,
 )
+from lmtune.spec.match import Matched
 from lmtune.spec.result import Evaluation
 from lmtune.spec.sweep import SweepSpec
 from lmtune.spec.trial import TrialSpec
@@ -29,11 +30,12 @@ TRIALS_HEADER = (
     "trial_id,variant,phase,seed,status,epochs_done,epochs,val_loss,val_perplexity,"
     "val_bits_per_byte,val_accuracy,best_val_loss,best_epoch,num_parameters,"
     "num_non_embedding_parameters,flops_per_token,train_tokens,train_time_s,tokens_per_second,"
+    "val_bleu,val_chrf,val_exact_match,val_brevity_penalty,"
     "model.num_layers,model.type,optimizer.learning_rate"
 )
 CURVES_HEADER = (
     "trial_id,epoch,step,train_tokens,train_loss,val_loss,val_perplexity,val_bits_per_byte,"
-    "val_accuracy,learning_rate,elapsed_s"
+    "val_accuracy,learning_rate,elapsed_s,val_bleu,val_chrf,val_exact_match,val_brevity_penalty"
 )
 
 
@@ -72,6 +74,34 @@ def test_trials_table_holds_the_last_and_the_best_evaluation(recorded: Experimen
     assert (row["val_loss"], row["val_perplexity"]) == (0.5, math.exp(0.5))
     assert (row["best_val_loss"], row["best_epoch"]) == (1 / 3, 2)
     assert row["tokens_per_second"] == 3000 / 1.5
+
+
+def test_tables_hold_the_scores_of_text_where_there_are_any(
+    experiment: ExperimentFolder,
+    record: Record,
+    trial_spec: Spec,
+    evaluation: Callable[..., Evaluation],
+) -> None:
+    record(trial_spec("gpt", "confirm", 1), [2.0], "completed")
+    spec = record(trial_spec("gpt", "confirm", 2), [2.0], None)
+    scored = evaluation(2).model_copy(update={"val_bleu": 98.5, "val_exact_match": 0.75})
+    experiment.trial(spec.trial_id).append_evaluation(scored)
+    trials, curves = trials_table(experiment), curves_table(experiment)
+    assert trials["val_bleu"].isna().tolist() == [True, False]
+    assert trials["val_bleu"].tolist()[1] == 98.5
+    assert trials["val_exact_match"].tolist()[1] == 0.75
+    assert trials["val_chrf"].isna().all()
+    assert curves["val_bleu"].isna().tolist() == [True, True, False]
+
+
+def test_swept_paths_hold_the_widths_that_a_match_solved(sweep: SweepSpec) -> None:
+    matched = Matched(
+        by="params", target=100, reached=99, mismatch=-0.01, solved={"model.d_model": 8}
+    )
+    first, *others = sweep.variants
+    changed = first.model_copy(update={"matched": matched})
+    paths = swept_paths(sweep.model_copy(update={"variants": (changed, *others)}))
+    assert paths == [*swept_paths(sweep), "model.d_model"]
 
 
 def test_trials_table_of_trials_without_result_or_evaluation_says_so(

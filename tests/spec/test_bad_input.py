@@ -24,7 +24,7 @@ def test_unknown_key_is_refused_with_the_known_ones(refusal: Refusal) -> None:
             "type: gtp",
             (
                 "sweep.yaml:4: base.model: `gtp` is not a type of model\n"
-                "  Expected: one of: gpt, transformer, rnn, lstm\n"
+                "  Expected: one of: gpt, transformer, rnn, lstm, gru\n"
                 "  Fix: did you mean `gpt`?"
             ),
         ),
@@ -47,7 +47,8 @@ def test_unknown_key_is_refused_with_the_known_ones(refusal: Refusal) -> None:
             "python_dox",
             (
                 "sweep.yaml:3: base.dataset.corpus: `python_dox` is not a type of corpus\n"
-                "  Expected: one of: python_docs, python_stdlib, text, markov\n"
+                "  Expected: one of: python_docs, python_stdlib, text, markov, url, catalogue, "
+                "huggingface, pairs, reverse, number_words, docstrings\n"
                 "  Fix: did you mean `python_docs`?"
             ),
         ),
@@ -201,10 +202,11 @@ def test_suggested_name_is_accepted(refusal: Refusal, read: Read) -> None:
     ("more", "message"),
     [
         (
-            "match: {by: params}",
+            "match: {by: size}",
             (
-                "sweep.yaml:8: match: match is not available yet\n"
-                "  Fix: remove match; set each variant's width by hand"
+                "sweep.yaml:8: match.by: `size` is not known here\n"
+                "  Expected: one of: params, non_embedding_params, flops_per_token\n"
+                "  Fix: take one of these"
             ),
         ),
         (
@@ -219,7 +221,8 @@ def test_suggested_name_is_accepted(refusal: Refusal, read: Read) -> None:
             "metric: {name: loss}",
             (
                 "sweep.yaml:8: metric.name: `loss` is not known here\n"
-                "  Expected: one of: val_loss, val_perplexity, val_bits_per_byte, val_accuracy\n"
+                "  Expected: one of: val_loss, val_perplexity, val_bits_per_byte, val_accuracy, "
+                "val_bleu, val_chrf, val_exact_match\n"
                 "  Fix: did you mean `val_loss`?"
             ),
         ),
@@ -272,7 +275,7 @@ def test_suggested_name_is_accepted(refusal: Refusal, read: Read) -> None:
             "early_terminat: {type: asha}",
             (
                 "sweep.yaml:8: early_terminat: unknown key\n"
-                "  Expected: one of: name, question, metric, base, variants, ablate, grid, "
+                "  Expected: one of: name, question, metric, base, variants, ablate, grid, match, "
                 "parameters, method, early_terminate, budget, seeds, resources, tracking\n"
                 "  Fix: did you mean `early_terminate`?"
             ),

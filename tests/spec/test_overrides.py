@@ -63,7 +63,9 @@ def test_override_may_go_into_a_corpus_given_by_name(read: Read) -> None:
             "base.model.sizee=small",
             (
                 "--set base.model.sizee=small: unknown key\n"
-                "  Expected: one of: type, size, dropout, d_model, num_heads, d_ff, num_layers\n"
+                "  Expected: one of: type, size, dropout, d_model, num_heads, num_kv_heads, d_ff, "
+                "norm, norm_position, position, activation, qk_norm, bias, tie_embeddings, "
+                "attention_dropout, residual_dropout, embedding_dropout, num_layers\n"
                 "  Fix: did you mean `size`?"
             ),
         ),

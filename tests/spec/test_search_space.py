@@ -231,7 +231,10 @@ def test_variant_searches_the_parameters_of_its_own_besides(extended: Read) -> N
             (
                 "sweep.yaml:9: parameters.model: `model` is a section, not a value\n"
                 "  Expected: one of: model.size, model.dropout, model.d_model, model.num_heads, "
-                "model.d_ff, model.type, model.num_layers\n"
+                "model.num_kv_heads, model.d_ff, model.norm, model.norm_position, model.position, "
+                "model.activation, model.qk_norm, model.bias, model.tie_embeddings, "
+                "model.attention_dropout, model.residual_dropout, model.embedding_dropout, "
+                "model.type, model.num_layers\n"
                 "  Fix: search one of its fields"
             ),
         ),
@@ -325,7 +328,8 @@ def test_parameter_that_a_variant_lacks_names_those_that_have_it(refusal_of: Ref
         "sweep.yaml:12: parameters.model.num_heads: `model.num_heads` names nothing in variant "
         "`lstm`\n"
         "  Expected: one of: model.size, model.dropout, model.num_layers, model.embedding_dim, "
-        "model.hidden_size, model.carry_state, model.type\n"
+        "model.hidden_size, model.tie_embeddings, model.carry_state, model.type, "
+        "model.forget_bias\n"
         "  Fix: move it to the parameters of the variants that have it: gpt"
     )
 

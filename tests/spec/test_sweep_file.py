@@ -56,6 +56,7 @@ tracking: {mlflow: {uri: "sqlite:///here.db"}}
         "seeds": {"tune": (7,), "confirm": (4, 5), "top_k": 2},
         "resources": {"cpu": 2, "gpu": 0.5, "max_concurrent": 3},
         "tracking": {"mlflow": {"uri": "sqlite:///here.db"}},
+        "match": None,
         "overrides": (),
     }
     names = ["base", "num_layers=1", "num_layers=2", "num_layers=6", "dropout=0.0", "dropout=0.3"]

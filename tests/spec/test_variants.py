@@ -182,7 +182,7 @@ def test_grid_is_the_full_product(extended: Read) -> None:
             (
                 "sweep.yaml:8: variants.a.model.num_heads: unknown key\n"
                 "  Expected: one of: type, size, dropout, num_layers, embedding_dim, hidden_size, "
-                "carry_state\n"
+                "tie_embeddings, carry_state, forget_bias\n"
                 "  Fix: remove it"
             ),
         ),
@@ -192,7 +192,10 @@ def test_grid_is_the_full_product(extended: Read) -> None:
                 "sweep.yaml:9: ablate.model.num_headz: `model.num_headz` names nothing in the "
                 "base\n"
                 "  Expected: one of: model.size, model.dropout, model.d_model, model.num_heads, "
-                "model.d_ff, model.type, model.num_layers\n"
+                "model.num_kv_heads, model.d_ff, model.norm, model.norm_position, model.position, "
+                "model.activation, model.qk_norm, model.bias, model.tie_embeddings, "
+                "model.attention_dropout, model.residual_dropout, model.embedding_dropout, "
+                "model.type, model.num_layers\n"
                 "  Fix: did you mean `model.num_heads`?"
             ),
         ),
@@ -268,6 +271,11 @@ def test_grid_is_the_full_product(extended: Read) -> None:
 )
 def test_variants_that_cannot_be_are_refused(refusal_of: Refusal, more: str, message: str) -> None:
     assert refusal_of(more) == message
+
+
+def test_grid_of_wrong_paths_alone_is_refused_for_its_paths(refusal_of: Refusal) -> None:
+    said = refusal_of("grid: {model.hedas: [1, 2], seed: [3]}")
+    assert said.count("names nothing in the base") == 2
 
 
 def test_more_variants_than_anyone_trains_are_refused_unbuilt(refusal_of: Refusal) -> None:

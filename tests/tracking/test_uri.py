@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import stat
 import subprocess
 import sys
@@ -123,6 +124,8 @@ def test_check_tracking_when_the_file_may_not_be_written_says_so(tmp_path: Path)
         ("sqlite:///:memory:", "names no database file"),
         ("http://", "names no host"),
         ("http://[bad", "is no URI"),
+        ("http://host:port", "has a port that is no number"),
+        ("sqlite:///a\0b", "holds characters that cannot be printed"),
         (f"ftp://me:{SECRET}@host", "'ftp://***@host' has no scheme"),
     ],
 )
@@ -144,3 +147,36 @@ def test_import_of_tracking_loads_no_heavy_library() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert output.stdout.strip() == ""
+
+
+def test_check_tracking_when_the_database_is_a_pipe_says_so_without_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "mlflow.db")
+    assert "it is a pipe, socket or device" in check("sqlite:///mlflow.db", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        f"http://someone:{SECRET}@host:5000",
+        f"https://{SECRET}@host",
+        f"http://someone:1?{SECRET}@host",
+        f"postgresql+psycopg2://someone:a/{SECRET}@host/db",
+        f"mysql://host/db?charset=utf8&password={SECRET}",
+    ],
+)
+def test_check_tracking_when_the_uri_holds_a_secret_refuses_it_unsaid(
+    uri: str, tmp_path: Path
+) -> None:
+    message = check(uri, tmp_path)
+    assert "holds a password or token, which the records would keep" in message
+    assert SECRET not in message
+    assert ("MLFLOW_TRACKING_PASSWORD" if uri.startswith("http") else "~/.pgpass") in message
+
+
+@pytest.mark.parametrize(
+    "uri", ["postgresql://someone@host/db", "https://host/a@b", "sqlite:///a:b@c.db?timeout=5"]
+)
+def test_check_tracking_when_a_uri_only_looks_as_if_it_held_a_secret_takes_it(
+    uri: str, tmp_path: Path
+) -> None:
+    assert check(uri, tmp_path) == ""

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import pytest
 import torch
 
-from lmtune.datasets import Dataset, prepare_dataset
+from lmtune.datasets import Dataset, prepare_text
 from lmtune.spec.dataset import DatasetConfig
 from lmtune.spec.model import AnyModelConfig
 from lmtune.spec.result import Evaluation
@@ -62,7 +62,7 @@ def model_type(request: pytest.FixtureRequest) -> str:
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """200 validation tokens: not a multiple of half a window."""
     config = DatasetConfig.model_validate(DATASET)
-    return prepare_dataset(config, project=tmp_path_factory.mktemp("project"))
+    return prepare_text(config, project=tmp_path_factory.mktemp("project"))
 
 
 @pytest.fixture(scope="session")

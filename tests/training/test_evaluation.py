@@ -83,6 +83,7 @@ def test_evaluate_equals_one_token_at_a_time(model: LanguageModel, num_tokens: i
     assert scores.accuracy == pytest.approx(accuracy)
 
 
+@pytest.mark.science
 def test_evaluate_with_any_batch_size_gives_the_same(model: LanguageModel) -> None:
     split = split_of(200)
     losses = [
@@ -129,6 +130,7 @@ def test_evaluate_that_fails_restores_the_mode(model: LanguageModel) -> None:
     assert model.training
 
 
+@pytest.mark.science
 def test_bits_per_byte_is_total_bits_over_scored_bytes(model: LanguageModel) -> None:
     scores = evaluate(model, split_of(45), context_length=CONTEXT_LENGTH)
     assert scores.bits_per_byte == pytest.approx(scores.loss / math.log(2) / 3, rel=1e-12)
@@ -138,6 +140,7 @@ def scores_with(loss: float) -> Scores:
     return Scores(loss=loss, bits_per_byte=1.0, accuracy=0.5, num_tokens=10)
 
 
+@pytest.mark.science
 def test_perplexity_is_the_exponential_of_the_loss() -> None:
     assert scores_with(1.25).perplexity == math.exp(1.25)
 

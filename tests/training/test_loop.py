@@ -22,6 +22,7 @@ from lmtune.spec.trial import TrialSpec
 from lmtune.training import CheckpointFolder, train
 from lmtune.training.loop import TrainingRun
 from lmtune.training.schedules import learning_rate_factor
+from lmtune.training.text_task import TextTask
 from tests.training.conftest import CurveOf, MakeTrial
 
 CPU = torch.device("cpu")
@@ -36,6 +37,15 @@ def weights(model: nn.Module) -> dict[str, Tensor]:
 
 def is_equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def text_task(run: TrainingRun) -> TextTask:
+    assert isinstance(run.task, TextTask)
+    return run.task
+
+
+def windows(run: TrainingRun, first: int, count: int) -> Tensor:
+    return torch.from_numpy(text_task(run).windows.batch(first, count))
 
 
 def test_train_equals_a_plain_loop(
@@ -54,7 +64,7 @@ def test_train_equals_a_plain_loop(
     for step in range(6):
         for group in optimizer.param_groups:
             group["lr"] = 0.1 * learning_rate_factor(config.schedule, step, 6)
-        tokens = torch.from_numpy(run.windows.batch(4 * step, 4))
+        tokens = windows(run, 4 * step, 4)
         logits = model.next_token_logits(tokens[:, :-1], num_targets)
         loss = F.cross_entropy(logits.permute(0, 2, 1), tokens[:, -num_targets:])
         optimizer.zero_grad()
@@ -90,7 +100,7 @@ def test_epoch_without_steps_per_epoch_is_a_pass_over_the_split(
 ) -> None:
     training = {"steps_per_epoch": None, "batch_size": batch_size}
     run = TrainingRun(make_trial(training=training), dataset, CPU)
-    assert run.windows.windows_per_pass == 224
+    assert text_task(run).windows.windows_per_pass == 224
     assert run.steps_per_epoch == steps
 
 
@@ -110,6 +120,7 @@ def test_accumulation_gives_the_same_training(
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.science
 def test_train_with_one_seed_twice_gives_the_same_bits_and_with_another_others(
     make_trial: MakeTrial, dataset: Dataset, model_type: str, curve_of: CurveOf
 ) -> None:
@@ -145,7 +156,7 @@ def test_order_of_the_data_depends_on_the_seed_alone(
     make_trial: MakeTrial, dataset: Dataset
 ) -> None:
     def batch(trial: TrialSpec) -> Tensor:
-        return torch.from_numpy(TrainingRun(trial, dataset, CPU).windows.batch(0, 50))
+        return windows(TrainingRun(trial, dataset, CPU), 0, 50)
 
     base = batch(make_trial("gpt"))
     assert torch.equal(base, batch(make_trial("lstm", model=DROPOUT, optimizer={"type": "sgd"})))

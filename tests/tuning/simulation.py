@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from lmtune.datasets import Dataset, PreparedDatasets
+from lmtune.datasets import Dataset, PairsDataset, PreparedDatasets
 from lmtune.records import ExperimentFolder
 from lmtune.spec import read_sweep
 from lmtune.spec.result import Evaluation, TrialFacts, TrialResult
@@ -68,7 +68,9 @@ class Log:
         self.ended: list[tuple[TrialSpec, TrialResult]] = []
         self.num_evaluations = 0
 
-    def sweep_started(self, sweep: SweepSpec, datasets: Mapping[str, Dataset]) -> None:
+    def sweep_started(
+        self, sweep: SweepSpec, datasets: Mapping[str, Dataset | PairsDataset]
+    ) -> None:
         pass
 
     def trial_known(

@@ -21,6 +21,7 @@ from pydantic import TypeAdapter
 
 from lmtune.spec.result import Status
 from lmtune.spec.search import Distribution, Method
+from lmtune.spec.sweep import Metric
 from lmtune.spec.trial import Scalar
 from lmtune.tuning.study import VariantStudy, grid_points, open_storage, optuna_distribution
 from tests.tuning.proposals import GRID, METHODS, NUM_TRIALS, loss, propose, study, variant
@@ -179,6 +180,26 @@ def test_study_when_told_of_an_outcome_keeps_state_and_curve(
     (trial,) = trials_of(tmp_path)
     assert (trial.state, trial.value) == (state, value)
     assert trial.intermediate_values == {1: 3.0, 2: 2.0}
+
+
+def test_study_when_the_metric_is_of_text_is_told_of_the_epochs_that_wrote_some(
+    tmp_path: Path,
+) -> None:
+    searched = variant(tmp_path)
+    asked = VariantStudy(
+        searched,
+        method="random",
+        num_trials=NUM_TRIALS,
+        seed=0,
+        metric=Metric(name="val_bleu", goal="maximize"),
+        data_fingerprint="f00d",
+        storage=open_storage(tmp_path / "study"),
+    )
+    last = evaluation(2, 2.0).model_copy(update={"val_bleu": 31.25})
+    asked.tell(asked.ask(), "completed", [evaluation(1, 2.5), last])
+    (trial,) = trials_of(tmp_path)
+    assert (trial.state, trial.value) == (TrialState.COMPLETE, 31.25)
+    assert trial.intermediate_values == {2: 31.25}
 
 
 def test_study_when_opened_again_goes_on_with_its_open_proposals(tmp_path: Path) -> None:

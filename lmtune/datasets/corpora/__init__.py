@@ -1,11 +1,15 @@
 """Corpora: where text comes from, and how it is cut into splits.
 
-A corpus is a file here, named like the `type` of its config, with two functions:
+A corpus is a file here, named like the `type` of its config. All have
 
     check(config, *, project, where) -> list[Problem]     what can be said without reading it all
+
+and those of one running text have
+
     read(config, *, project, where) -> CorpusText         called when `check` found nothing
 
-Text that comes in one piece is cut by position, never by shuffled lines.
+while those of pairs have what `pair_texts.py` says. Text that comes in one piece is cut by
+position, never by shuffled lines.
 """
 
 from __future__ import annotations
@@ -37,10 +41,17 @@ class CorpusText:
     source_loss: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def cut(cls, text: str) -> CorpusText:
-        """Cut one text into the three splits, at exact character positions."""
-        validation, test = split_positions(len(text))
-        return cls(text[:validation], text[validation:test], text[test:])
+    def cut(cls, train: str, validation: str | None = None, test: str | None = None) -> CorpusText:
+        """Cut what is not given off the end of the training text, at exact character positions.
+
+        Beside a validation text nothing is cut, and there is no test split without a test text.
+        """
+        if validation is not None:
+            return cls(train, validation, test)
+        validation_at, test_at = split_positions(len(train))
+        if test is not None:
+            return cls(train[:test_at], train[test_at:], test)
+        return cls(train[:validation_at], train[validation_at:test_at], train[test_at:])
 
     @property
     def splits(self) -> dict[str, str]:
@@ -68,7 +79,7 @@ def check_corpus(config: CorpusConfig, *, project: Path, where: str) -> list[Pro
 
 
 def read_corpus(config: CorpusConfig, *, project: Path, where: str) -> CorpusText:
-    """Read or generate the text of a corpus.
+    """Read, download or generate one running text.
 
     Args:
         config: the `corpus` section.

@@ -4,6 +4,9 @@ A tokenizer is a file here, named like the `type` of its config, with two functi
 
     fit(config, train_text) -> Tokenizer          learns its vocabulary from the training text
     load(config, vocabulary) -> Tokenizer         the same again from `Tokenizer.vocabulary`
+
+The tokens of a text stand for all of its UTF-8 bytes, each byte for exactly one of them, so that
+bits per byte compares models whatever their tokens are.
 """
 
 from __future__ import annotations
@@ -26,9 +29,11 @@ class Tokenizer(ABC):
 
     Attributes:
         unknown_token: what text outside the vocabulary becomes; None where all text is known.
+        is_lossless: whether known text is decoded exactly as it was.
     """
 
     unknown_token: int | None
+    is_lossless: bool = True
 
     @property
     @abstractmethod
@@ -46,7 +51,7 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def decode(self, tokens: NDArray[np.integer]) -> str:
-        """Return the text of `tokens`; U+FFFD stands for what has none."""
+        """Return the text of `tokens`; U+FFFD or `<unk>` stands for what has none."""
 
     @abstractmethod
     def first_token_bytes(self, text: str) -> int:

@@ -1,7 +1,8 @@
 """Optimizers, one file each, named after its `type` in the configuration.
 
 A file has `build(config, named_parameters)`. What it returns keeps nothing but tensors in its
-state, so that a checkpoint can hold it, and leaves each group's `lr` at the top of the schedule.
+state, so that a checkpoint can hold it, and leaves each group's `lr`, which may be one of its own,
+at the top of the schedule.
 """
 
 from __future__ import annotations
