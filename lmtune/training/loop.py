@@ -22,6 +22,7 @@ from lmtune.spec.result import Evaluation
 from lmtune.spec.trial import TrialSpec
 from lmtune.training.checkpoint import Checkpoint, CheckpointFolder, Progress
 from lmtune.training.evaluation import Scores
+from lmtune.training.host_memory import keep_freed_memory
 from lmtune.training.optimizer_state import load_optimizer_tensors, optimizer_tensors
 from lmtune.training.optimizers import build_optimizer
 from lmtune.training.schedules import learning_rate_factor
@@ -245,6 +246,8 @@ class TrainingRun:
 def _prepare_process(device: torch.device) -> None:
     """Make arithmetic fast and repeatable, for this process from now on."""
     torch.set_flush_denormal(True)
+    if device.type == "cpu":
+        keep_freed_memory()
     if device.type == "cuda":
         # Read by cuBLAS when it starts; without it torch warns that sums may differ between runs.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

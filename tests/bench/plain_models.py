@@ -1,9 +1,9 @@
 """What a competent user writes with torch alone, in the sizes of lmtune's models.
 
-The GPT is written out as in nanoGPT; the others are torch's own modules: `nn.Transformer`,
-`nn.RNN`, `nn.LSTM`, `nn.GRU`. Output layers are tied to the embedding and there are no biases
-outside the cells, so that both sides have the same number of weights. No dropout: lmtune's sizes
-have none.
+The GPT is written out as in nanoGPT, and again of torch's own modules, as the others are:
+`nn.Transformer`, `nn.RNN`, `nn.LSTM`, `nn.GRU`. Output layers are tied to the embedding and there
+are no biases outside the cells, so that both sides have the same number of weights. No dropout:
+lmtune's sizes have none.
 
 Shape letters: B batch, T time, N scored positions, V vocabulary; `tokens_BT1` has T + 1 tokens a
 row, the inputs and the token after the last.
@@ -85,6 +85,40 @@ class PlainGPT(nn.Module):
         return logits_BTV
 
 
+class TorchGPT(nn.Module):
+    """The same of torch's own modules."""
+
+    def __init__(self, config: GPTConfig, *, vocab_size: int, context_length: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocab_size, config.d_model)
+        self.position = nn.Embedding(context_length, config.d_model)
+        layer = nn.TransformerEncoderLayer(
+            config.d_model,
+            config.num_heads,
+            config.d_ff,
+            dropout=0.0,
+            activation="gelu",
+            batch_first=True,
+            norm_first=True,
+            bias=False,
+        )
+        norm = nn.LayerNorm(config.d_model, bias=False)
+        self.blocks = nn.TransformerEncoder(
+            layer, config.num_layers, norm, enable_nested_tensor=False
+        )
+        self.head = nn.Linear(config.d_model, vocab_size, bias=False)
+        self.head.weight = self.embedding.weight
+
+    def forward(self, tokens_BT: Tensor) -> Tensor:
+        """Logits (B, T, V)."""
+        time = tokens_BT.shape[1]
+        positions = torch.arange(time, device=tokens_BT.device)
+        mask = nn.Transformer.generate_square_subsequent_mask(time, device=tokens_BT.device)
+        x = self.embedding(tokens_BT) + self.position(positions)
+        logits_BTV: Tensor = self.head(self.blocks(x, mask=mask, is_causal=True))
+        return logits_BTV
+
+
 class PlainTransformer(nn.Module):
     def __init__(self, config: TransformerConfig, *, vocab_size: int, context_length: int) -> None:
         super().__init__()
@@ -152,6 +186,12 @@ def build_plain_model(config: AnyModelConfig, *, vocab_size: int, context_length
             return PlainTransformer(config, vocab_size=vocab_size, context_length=context_length)
     cells: dict[str, Cell] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
     return PlainRecurrent(config, vocab_size=vocab_size, cell=cells[config.type])
+
+
+def build_torch_gpt(config: AnyModelConfig, *, vocab_size: int, context_length: int) -> nn.Module:
+    """The counterpart of lmtune's GPT of torch's own modules."""
+    assert isinstance(config, GPTConfig)
+    return TorchGPT(config, vocab_size=vocab_size, context_length=context_length)
 
 
 class PlainLoop:

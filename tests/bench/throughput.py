@@ -7,7 +7,12 @@ loss, to stop before an update from one that is not finite. Tokens are those of 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,10 +22,15 @@ from torch import nn
 
 from lmtune.datasets import Dataset, prepare_text
 from lmtune.spec.trial import TrialConfig
-from lmtune.training.loop import _prepare_process
 from tests.bench.figures import Figure, ratio
-from tests.bench.plain_models import PlainLoop, build_plain_model
-from tests.bench.project import one_thread, train_steps, training_run
+from tests.bench.plain_models import PlainLoop, build_plain_model, build_torch_gpt
+from tests.bench.project import train_steps, training_run
+
+LMTUNE = "lmtune"
+PLAIN = "plain torch"
+TORCH_MODULES = "nn.TransformerEncoder"
+REFERENCES = {"gpt": [PLAIN, TORCH_MODULES]}
+"""Where there is more than one plain way: nanoGPT's module, and torch's own as for the others."""
 
 MODELS = ("gpt", "transformer", "rnn", "lstm", "gru")
 BATCH_SIZE = 16
@@ -31,18 +41,20 @@ WARMUP_STEPS = 5
 def measure(*, device: torch.device, block_s: float, blocks: int) -> list[Figure]:
     """Time blocks of steps of each model in turns: lmtune, plain, plain, lmtune, lmtune, ...
 
+    Each side trains in a process of its own.
+
     Args:
         device: that both sides train on.
         block_s: about how long a block takes.
         blocks: of each side.
     """
     figures = []
-    with TemporaryDirectory(prefix="lmtune-bench-") as folder, one_thread():
+    with TemporaryDirectory(prefix="lmtune-bench-") as folder:
         for name in MODELS:
             print(f"tokens per second: {name}", flush=True)
             config = _config(name)
-            dataset = prepare_text(config.dataset, project=Path(folder))
-            figures += _measure_model(name, config, dataset, device, block_s, blocks)
+            prepare_text(config.dataset, project=Path(folder))
+            figures += _measure_model(name, config, Path(folder), device, block_s, blocks)
     return figures
 
 
@@ -64,45 +76,100 @@ def _config(model: str) -> TrialConfig:
 def _measure_model(
     name: str,
     config: TrialConfig,
-    dataset: Dataset,
+    folder: Path,
     device: torch.device,
     block_s: float,
     blocks: int,
 ) -> list[Figure]:
-    run = training_run(config, dataset, device)
-    plain = _plain_loop(config, dataset, device)
-    num_parameters = [_count_parameters(model) for model in (run.model, plain.model)]
-    if num_parameters[0] != num_parameters[1]:
-        raise RuntimeError(f"{name}: not the same sizes: {num_parameters} parameters")
-
-    def time_lmtune(count: int) -> float:
-        _prepare_process(device)
-        return _time(lambda: train_steps(run, count), device)
-
-    def time_plain(count: int) -> float:
-        _as_torch_starts()
-        return _time(lambda: plain.train_steps(count), device)
-
-    sides = {"lmtune": time_lmtune, "plain": time_plain}
-    for measured in sides.values():
-        measured(WARMUP_STEPS)
-    count = max(1, round(block_s / time_plain(WARMUP_STEPS) * WARMUP_STEPS))
-    tokens = count * BATCH_SIZE * CONTEXT_LENGTH
-    rates: dict[str, list[float]] = {side: [] for side in sides}
-    for block in range(blocks):
-        for side in sorted(sides, reverse=block % 2 == 1):
-            rates[side].append(tokens / sides[side](count))
+    references = REFERENCES.get(name, [PLAIN])
+    names = [LMTUNE, *references]
+    with ExitStack() as stack:
+        sides = {
+            side: stack.enter_context(_side_process(side, config, folder, device)) for side in names
+        }
+        num_parameters = {side: measured.num_parameters for side, measured in sides.items()}
+        if len(set(num_parameters.values())) > 1:
+            raise RuntimeError(f"{name}: not the same sizes: {num_parameters} parameters")
+        for measured in sides.values():
+            measured.time_steps(WARMUP_STEPS)
+        count = max(1, round(block_s / sides[PLAIN].time_steps(WARMUP_STEPS) * WARMUP_STEPS))
+        tokens = count * BATCH_SIZE * CONTEXT_LENGTH
+        rates: dict[str, list[float]] = {side: [] for side in names}
+        for block in range(blocks):
+            for side in names if block % 2 == 0 else reversed(names):
+                rates[side].append(tokens / sides[side].time_steps(count))
     return [
-        ratio(f"{name}: lmtune / plain torch", rates["lmtune"], rates["plain"]),
-        Figure(f"{name}: lmtune", "tokens/s", rates["lmtune"]),
-        Figure(f"{name}: plain torch", "tokens/s", rates["plain"]),
+        *(ratio(f"{name}: lmtune / {side}", rates[LMTUNE], rates[side]) for side in references),
+        *(Figure(f"{name}: {side}", "tokens/s", rates[side]) for side in names),
     ]
 
 
-def _plain_loop(config: TrialConfig, dataset: Dataset, device: torch.device) -> PlainLoop:
-    model = build_plain_model(
-        config.model, vocab_size=dataset.vocab_size, context_length=CONTEXT_LENGTH
+@dataclass(frozen=True)
+class Side:
+    """One of the things that are compared.
+
+    Attributes:
+        num_parameters: of its model.
+        time_steps: trains so many steps; returns the seconds.
+    """
+
+    num_parameters: int
+    time_steps: Callable[[int], float]
+
+
+@contextmanager
+def _side_process(
+    side: str, config: TrialConfig, folder: Path, device: torch.device
+) -> Iterator[Side]:
+    """A process of its own that trains as asked: what one side sets for its process, as
+    flushing of subnormal numbers or the C library's memory, the other does not have."""
+    context = get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(
+        target=_train_when_asked, args=(side, config, folder, device, there), daemon=True
     )
+    process.start()
+    there.close()
+
+    def time_steps(count: int) -> float:
+        here.send(count)
+        elapsed_s: float = here.recv()
+        return elapsed_s
+
+    try:
+        yield Side(here.recv(), time_steps)
+    finally:
+        here.close()
+        process.join()
+
+
+def _train_when_asked(
+    side: str, config: TrialConfig, folder: Path, device: torch.device, asked: Connection
+) -> None:
+    """Train as many steps as come in, answer with the seconds, until nobody asks any more."""
+    torch.set_num_threads(1)
+    dataset = prepare_text(config.dataset, project=folder)
+    if side == LMTUNE:
+        run = training_run(config, dataset, device)
+        model: nn.Module = run.model
+        train: Callable[[int], None] = partial(train_steps, run)
+    else:
+        plain = _plain_loop(side, config, dataset, device)
+        model, train = plain.model, plain.train_steps
+    asked.send(sum(parameter.numel() for parameter in model.parameters()))
+    while True:
+        try:
+            count = asked.recv()
+        except EOFError:
+            return
+        asked.send(_time(partial(train, count), device))
+
+
+def _plain_loop(
+    side: str, config: TrialConfig, dataset: Dataset, device: torch.device
+) -> PlainLoop:
+    build = build_torch_gpt if side == TORCH_MODULES else build_plain_model
+    model = build(config.model, vocab_size=dataset.vocab_size, context_length=CONTEXT_LENGTH)
     return PlainLoop(
         model,
         torch.from_numpy(dataset.train.tokens.astype(np.int64)),
@@ -110,16 +177,6 @@ def _plain_loop(config: TrialConfig, dataset: Dataset, device: torch.device) -> 
         context_length=CONTEXT_LENGTH,
         device=device,
     )
-
-
-def _count_parameters(model: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
-def _as_torch_starts() -> None:
-    """Undo what lmtune sets for its process: the plain side does not know of it."""
-    torch.set_flush_denormal(False)
-    torch.use_deterministic_algorithms(False)
 
 
 def _time(work: Callable[[], None], device: torch.device) -> float:
