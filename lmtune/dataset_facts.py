@@ -55,8 +55,13 @@ def _facts(dataset: Dataset | PairsDataset, text_hash: str | None) -> DatasetFac
         leakage=dataset.leakage,
     )
     if isinstance(dataset, PairsDataset):
-        pairs = {"validation_pairs": len(dataset.validation), "left_out": dataset.left_out}
-        return facts.model_copy(update=pairs)
+        pairs = dataset.validation
+        update = {
+            "validation_pairs": len(pairs),
+            "left_out": dataset.left_out,
+            "tokenized_targets": sum(text.endswith(" .") for text in pairs.target_texts),
+        }
+        return facts.model_copy(update=update)
     return facts.model_copy(update={"ngram_floors": ngram_floors(dataset)})
 
 

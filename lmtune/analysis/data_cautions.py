@@ -14,6 +14,9 @@ LEAKAGE = 0.01
 TOO_GOOD = 0.8
 """A loss below this share of the 5-gram floor is more than small models find in a text."""
 
+TOKENIZED = 0.5
+"""Share of the targets that end with a period apart, above which it is no accident."""
+
 LEFT_OUT = 0.01
 """Share of the validation pairs that may be too long without a word."""
 
@@ -23,6 +26,7 @@ def data_cautions(summary: Summary) -> Iterator[str]:
     yield from _leaks(summary)
     yield from _beside_the_floors(summary)
     yield from _left_out(summary)
+    yield from _tokenized(summary)
     yield from _few_examples(summary)
     yield from _short_texts(summary)
     yield from _different_contexts(summary)
@@ -80,6 +84,16 @@ def _left_out(summary: Summary) -> Iterator[str]:
             yield (
                 f"{left_out} of {total} validation pairs do not fit into context_length. They are "
                 "not scored, and long ones are the hard ones."
+            )
+
+
+def _tokenized(summary: Summary) -> Iterator[str]:
+    for facts in _distinct(summary):
+        if facts.validation_pairs and facts.tokenized_targets > TOKENIZED * facts.validation_pairs:
+            yield (
+                f"{facts.tokenized_targets} of {facts.validation_pairs} validation targets end "
+                "with a period after a space: they seem to be tokenized, and BLEU of such text is "
+                "higher than that of text as people write it."
             )
 
 

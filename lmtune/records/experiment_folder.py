@@ -36,6 +36,9 @@ class DatasetFacts(Config):
     validation_text_sha256: str | None = Field(
         default=None, description="None where the variants of the sweep share their data anyway"
     )
+    tokenized_targets: int = Field(
+        default=0, description="validation pairs whose target ends with a period after a space"
+    )
     unknown_validation_tokens: int = Field(
         default=0, description="that stand for text outside the vocabulary"
     )

@@ -83,7 +83,9 @@ class MuonConfig(Config):
     learning_rate: PositiveFloat = Field(
         default=0.02, description="of the matrices, at the top of the schedule"
     )
-    weight_decay: NonNegativeFloat = 0.0
+    weight_decay: NonNegativeFloat = Field(
+        default=0.0, description="of all matrices, each times its own learning rate"
+    )
     momentum: Momentum = 0.95
     nesterov: bool = True
     num_iterations: PositiveInt = Field(

@@ -16,9 +16,6 @@ Tokenize = Literal["13a", "char"]
 LONGEST_NGRAM = 4
 """Of BLEU: a corpus without so many words in a row scores 0, however good it is."""
 
-MANY_TEXTS = 100
-"""So many that seem to be in words apart, or half of all, are a sign of a mistake."""
-
 
 @dataclass(frozen=True)
 class TextScores:
@@ -31,8 +28,6 @@ class TextScores:
         brevity_penalty: BLEU's factor for texts that are shorter than the references; 1 for none.
         bleu_signature: sacreBLEU's, with all that decides `bleu`.
         chrf_signature: as `bleu_signature`.
-        seems_tokenized: whether many hypotheses end with a period after a space. Text that was
-            not put back together scores wrongly; sacreBLEU logs a warning at the same count.
     """
 
     bleu: float
@@ -41,7 +36,6 @@ class TextScores:
     brevity_penalty: float
     bleu_signature: str
     chrf_signature: str
-    seems_tokenized: bool
 
     def metrics(self, prefix: str) -> dict[str, float]:
         """The numbers, named as in the tables, such as `val_bleu`."""
@@ -75,7 +69,6 @@ def score_texts(
     bleu, chrf = _metrics(tokenize)
     written, true = list(hypotheses), [list(references)]
     bleu_score = bleu.corpus_score(written, true)
-    num_apart = sum(text.endswith(" .") for text in written)
     return TextScores(
         bleu=bleu_score.score,
         chrf=chrf.corpus_score(written, true).score,
@@ -83,7 +76,6 @@ def score_texts(
         brevity_penalty=bleu_score.bp,
         bleu_signature=str(bleu.get_signature()),
         chrf_signature=str(chrf.get_signature()),
-        seems_tokenized=num_apart >= min(MANY_TEXTS, (len(written) + 1) // 2),
     )
 
 
@@ -103,7 +95,7 @@ def fitting_tokenize(references: Sequence[str]) -> Tokenize:
 
 
 def _metrics(tokenize: Tokenize) -> tuple[Any, Any]:
-    """With sacreBLEU's defaults; `force` keeps it from logging what `seems_tokenized` says."""
+    """With sacreBLEU's defaults; `force`: the report warns of tokenized targets, once."""
     # Deferred: 0.15 s at the start of every process, most of which score no text.
     from sacrebleu.metrics import BLEU, CHRF
 

@@ -141,6 +141,17 @@ def test_pairs_that_do_not_fit_are_said_where_they_are_many(
     assert "train pairs too long" not in text
 
 
+@pytest.mark.parametrize(("num_apart", "is_said"), [(0, False), (45, False), (46, True)])
+def test_targets_that_seem_tokenized_are_said_where_they_are_most(
+    num_apart: int, is_said: bool, single: Make, dataset: DatasetFacts
+) -> None:
+    pairs = dataset.model_copy(update={"validation_pairs": 90, "tokenized_targets": num_apart})
+    said = [
+        caution for caution in cautions(summarize(single(2.2, pairs))) if "tokenized" in caution
+    ]
+    assert bool(said) == is_said
+
+
 def test_unknown_tokens_are_in_the_facts_of_the_data(single: Make, dataset: DatasetFacts) -> None:
     folder = single(2.2, dataset.model_copy(update={"unknown_validation_tokens": 230}))
     assert "| unknown validation tokens | 230 (1.00%) |" in report(folder, summarize(folder))

@@ -23,6 +23,7 @@ def excess_over_uniform(config: AnyModelConfig, vocab_size: int) -> float:
     return -logits_BNV.log_softmax(-1).mean().item() - math.log(vocab_size)
 
 
+@pytest.mark.science
 @pytest.mark.parametrize("size", ["small", "default", "large"])
 @pytest.mark.parametrize("vocab_size", [8, 256])
 def test_loss_at_the_start_is_that_of_a_uniform_guess_at_every_size(
@@ -31,6 +32,7 @@ def test_loss_at_the_start_is_that_of_a_uniform_guess_at_every_size(
     assert excess_over_uniform(make_config(model_type, size=size), vocab_size) <= 0.05
 
 
+@pytest.mark.science
 @pytest.mark.parametrize("size", ["small", "large"])
 def test_loss_at_the_start_is_that_of_a_uniform_guess_with_every_option(
     case: tuple[str, dict[str, Any]], size: str

@@ -90,6 +90,7 @@ def test_logits_for_targets_outside_the_window_are_refused(
         model.next_token_logits(tokens_BT, num_targets)
 
 
+@pytest.mark.science
 def test_logits_when_a_token_changes_differ_from_there_on_alone(
     model: LanguageModel, tokens_BT: Tensor
 ) -> None:
@@ -181,6 +182,7 @@ def floor_of(windows_BT: Tensor, num_targets: int) -> float:
     return nats / (len(windows_BT) * num_targets)
 
 
+@pytest.mark.science
 def test_loss_after_training_on_one_batch_is_its_floor(config: AnyModelConfig) -> None:
     model = build_model(config, vocab_size=4, context_length=8, seed=0)
     num_targets = model.targets_per_window(8)

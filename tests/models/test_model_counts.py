@@ -58,6 +58,7 @@ def configs(draw: Callable[[Any], Any], types: Sequence[str]) -> AnyModelConfig:
     return make_config(model_type, **values)
 
 
+@pytest.mark.science
 @settings(max_examples=150)
 @given(configs(sorted(CONFIGS)), st.integers(1, 30), st.integers(0, 5), st.integers(1, 10))
 def test_count_of_parameters_for_any_config_equals_the_modules(
@@ -80,6 +81,7 @@ def test_count_of_parameters_for_any_config_equals_the_modules(
     assert (count.total, count.non_embedding) == (total, total - embedding)
 
 
+@pytest.mark.science
 def test_count_of_parameters_of_nanogpt_is_the_published_number() -> None:
     # nanoGPT prints 0.80M for this shape of train_shakespeare_char on a CPU; method.md, row 10.
     shape = {"num_layers": 4, "d_model": 128, "num_heads": 4}
@@ -87,6 +89,7 @@ def test_count_of_parameters_of_nanogpt_is_the_published_number() -> None:
     assert count_parameters(config, vocab_size=65, context_length=64).total == 804_096
 
 
+@pytest.mark.science
 @pytest.mark.parametrize(("num_encoder_layers", "num_decoder_layers"), [(1, 2), (3, 1)])
 def test_count_of_parameters_with_biases_is_that_of_torch(
     num_encoder_layers: int, num_decoder_layers: int

@@ -65,6 +65,7 @@ def test_logits_of_a_pair_alone_without_padding_are_those_in_the_batch(
         torch.testing.assert_close(alone_NO, expected_NO, rtol=0, atol=1e-5)
 
 
+@pytest.mark.science
 def test_logits_of_pairs_when_padding_changes_stay_the_same(
     pair_model: LanguageModel, pairs: PairBatch
 ) -> None:
@@ -85,6 +86,7 @@ def test_logits_of_pairs_when_padding_changes_stay_the_same(
     torch.testing.assert_close(pair_model.pair_logits(wider), logits_MO, rtol=0, atol=1e-5)
 
 
+@pytest.mark.science
 def test_gradient_of_padding_is_zero(pair_model: LanguageModel, pairs: PairBatch) -> None:
     pad = VOCAB_SIZE - 1
     pairs = changed(
@@ -100,6 +102,7 @@ def test_gradient_of_padding_is_zero(pair_model: LanguageModel, pairs: PairBatch
     assert gradient[pairs.start_token].any()
 
 
+@pytest.mark.science
 def test_logits_of_pairs_when_the_source_changes_all_differ(
     pair_model: LanguageModel, pairs: PairBatch
 ) -> None:
@@ -110,6 +113,7 @@ def test_logits_of_pairs_when_the_source_changes_all_differ(
     assert (difference_M > 1e-6).all()
 
 
+@pytest.mark.science
 def test_logits_of_pairs_when_a_target_token_changes_differ_after_it_alone(
     pair_model: LanguageModel, pairs: PairBatch
 ) -> None:

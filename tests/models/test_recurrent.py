@@ -229,6 +229,7 @@ def test_untied_output_layer_has_weights_of_its_own(model_type: str) -> None:
     assert gradient.any(dim=1).nonzero().flatten().tolist() == [1], "the token that was read"
 
 
+@pytest.mark.science
 @pytest.mark.parametrize("tie_embeddings", [True, False])
 @pytest.mark.parametrize("embedding_dim", [32, 208])
 @pytest.mark.parametrize("vocab_size", [8, 300])

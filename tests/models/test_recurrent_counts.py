@@ -47,6 +47,7 @@ def make_config(model_type: str, **values: Any) -> RecurrentConfig:  # noqa: ANN
     return config
 
 
+@pytest.mark.science
 @pytest.mark.parametrize("tie_embeddings", [True, False])
 @pytest.mark.parametrize("embedding_dim", [3, 5])
 def test_count_of_parameters_is_the_closed_formula_and_that_of_the_module(

@@ -99,19 +99,13 @@ def test_score_texts_of_short_answers_needs_characters() -> None:
     assert fitting_tokenize(["a b c d", "a b c", "a"]) == "char"
 
 
-@pytest.mark.parametrize(("num_apart", "is_seen"), [(0, False), (99, False), (100, True)])
-def test_score_texts_where_periods_stand_apart_says_so_and_logs_nothing(
-    num_apart: int, is_seen: bool, caplog: pytest.LogCaptureFixture
+def test_score_texts_where_periods_stand_apart_logs_nothing(
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    texts = ["it is so ."] * num_apart + ["it is so."] * (300 - num_apart)
+    texts = ["it is so ."] * 300
     with caplog.at_level(logging.DEBUG):
-        assert score_texts(texts, texts).seems_tokenized == is_seen
+        score_texts(texts, texts)
     assert not caplog.records
-
-
-def test_score_texts_where_half_of_few_have_a_period_apart_says_so() -> None:
-    assert score_texts(["so .", "so."], ["so.", "so."]).seems_tokenized
-    assert not score_texts(["so .", "so.", "so."], ["so."] * 3).seems_tokenized
 
 
 @pytest.mark.parametrize("hypotheses", [[], ["a"]], ids=len)
