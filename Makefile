@@ -4,7 +4,7 @@ STAMP := $(VENV)/.installed
 PYTHON ?= python3
 SPEC ?= sweeps/ablation_gpt.yaml
 
-.PHONY: sweep test test-all test-science check bench bench-gpu ui
+.PHONY: sweep test test-all test-science test-faults check bench bench-gpu ui
 
 sweep: $(STAMP)
 	$(PY) -m lmtune.run $(SPEC) $(ARGS)
@@ -17,6 +17,9 @@ test: check
 
 test-science: $(STAMP)
 	$(PY) -m pytest -n 2 --dist loadfile -m science
+
+test-faults: $(STAMP)
+	$(PY) -m pytest -n 2 --dist loadfile -m faults
 
 test-all: check
 	$(PY) -m pytest -n 2 --dist loadfile -m "not bench"

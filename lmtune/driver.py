@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -14,7 +14,7 @@ from lmtune.errors import SpecError
 from lmtune.records import ExperimentFolder, describe_environment, write_tables
 from lmtune.spec.sweep import SweepSpec
 from lmtune.terminal import terminal
-from lmtune.tracking import MlflowObserver, Observer, RecordsObserver
+from lmtune.tracking import MlflowObserver, Observer, RecordsObserver, tracked_files
 from lmtune.training import check_training
 from lmtune.tuning.cluster import ClusterConnection
 from lmtune.tuning.conductor import Conductor
@@ -138,16 +138,6 @@ def _mlflow(
 
 
 def _keep_in_mlflow(mlflow: MlflowObserver, folder: ExperimentFolder, console: Console) -> None:
-    mlflow.log_artifacts(_artifacts(folder))
+    mlflow.log_artifacts(tracked_files(folder))
     for problem in mlflow.problems:
-        console.print(str(problem), markup=False, highlight=False)
-
-
-def _artifacts(folder: ExperimentFolder) -> Sequence[Path]:
-    return (
-        folder.sweep_yaml,
-        folder.report_md,
-        folder.summary_json,
-        folder.trials_csv,
-        folder.curves_csv,
-    )
+        console.print(str(problem), markup=False, highlight=False, soft_wrap=True)

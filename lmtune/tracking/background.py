@@ -36,6 +36,7 @@ class BackgroundJobs:
         self._failures_in_a_row = 0
         self._num_failures = 0
         self._last_error: Exception | None = None
+        self._alive_at = 0.0
         self._thread: threading.Thread | None = None
 
     @property
@@ -45,7 +46,7 @@ class BackgroundJobs:
 
     @property
     def last_error(self) -> Exception | None:
-        """The last error, made up for or not; None where there was none."""
+        """What the last attempt failed with; None where it succeeded."""
         return self._last_error
 
     def put(self, name: str, job: Job) -> None:
@@ -58,10 +59,13 @@ class BackgroundJobs:
                 self._is_draining = False
                 self._thread = threading.Thread(target=self._work, name=self._name, daemon=True)
                 self._thread.start()
-            self._changed.notify()
+            self._changed.notify_all()
 
-    def drain(self, timeout_s: float) -> bool:
+    def drain(self, patience_s: float) -> bool:
         """Wait until all jobs are done, or those left have failed several times in a row.
+
+        Args:
+            patience_s: how long to wait without any job being done.
 
         Returns:
             Whether all are done.
@@ -71,11 +75,17 @@ class BackgroundJobs:
             self._is_draining = True
             self._not_before = 0.0
             self._failures_in_a_row = 0
-            self._changed.notify()
+            self._alive_at = time.monotonic()
+            self._changed.notify_all()
+            while self._thread is not None:
+                left_s = self._alive_at + patience_s - time.monotonic()
+                if left_s <= 0:
+                    return False
+                self._changed.wait(left_s)
+            is_done = not self._waiting
         if thread is not None:
-            thread.join(timeout_s)
-        with self._changed:
-            return self._thread is None and not self._waiting
+            thread.join()  # it has nothing left to do
+        return is_done
 
     def _work(self) -> None:
         while (task := self._take()) is not None:
@@ -87,6 +97,8 @@ class BackgroundJobs:
             else:
                 with self._changed:
                     self._failures_in_a_row = 0
+                    self._last_error = None
+                    self._alive_at = time.monotonic()
 
     def _take(self) -> tuple[str, Job] | None:
         """The next job, once its time has come; None, and the thread ends, where none will come."""
@@ -95,6 +107,7 @@ class BackgroundJobs:
                 gave_up = self._failures_in_a_row >= _ATTEMPTS_AT_THE_END
                 if self._is_draining and (not self._waiting or gave_up):
                     self._thread = None
+                    self._changed.notify_all()
                     return None
                 wait_s = self._not_before - time.monotonic()
                 if self._waiting and wait_s <= 0:

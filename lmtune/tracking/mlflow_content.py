@@ -1,20 +1,32 @@
-"""What MLflow is told of a trial: names, tags, parameters and metrics, as plain values."""
+"""What MLflow is told: names, tags, parameters and metrics, as plain values."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from lmtune.credentials import mask_credentials
-from lmtune.records import TrialRecord
+from lmtune.records import ExperimentFolder, TrialRecord
 from lmtune.spec.paths import flattened
 from lmtune.spec.result import Evaluation
 from lmtune.spec.trial import TrialSpec
 from lmtune.tracking.mlflow_state import EPOCHS_TAG, STATUS_TAG, TRIAL_TAG
 
 MESSAGE_TAG = "lmtune.message"
+
+
+def tracked_files(experiment: ExperimentFolder) -> tuple[Path, ...]:
+    """What is kept with the sweep's run, once it is there."""
+    return (
+        experiment.sweep_yaml,
+        experiment.report_md,
+        experiment.summary_json,
+        experiment.trials_csv,
+        experiment.curves_csv,
+    )
 
 
 def run_name(spec: TrialSpec) -> str:

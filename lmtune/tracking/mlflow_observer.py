@@ -3,6 +3,7 @@
 The observer only notes which runs are out of date. The thread reads the records and writes what
 MLflow lacks: several evaluations of a trial become one call, and after an error (a locked
 database, a server that is away) it does the same again, until MLflow has everything.
+Without a sweep, it brings MLflow up to date from the records alone: `python -m lmtune.track`.
 """
 
 from __future__ import annotations
@@ -14,19 +15,21 @@ import sqlite3
 import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lmtune.credentials import mask_credentials
-from lmtune.errors import Problem
+from lmtune.errors import Problem, UserError
 from lmtune.records import ExperimentFolder
 from lmtune.spec.result import Evaluation, TrialFacts, TrialResult
 from lmtune.spec.sweep import MlflowTracking, SweepSpec
 from lmtune.spec.trial import TrialSpec
 from lmtune.tracking.background import BackgroundJobs
+from lmtune.tracking.failures import advice, reason
 from lmtune.tracking.mlflow_state import (
     ARTIFACTS_TAG,
     STATUS_TAG,
+    SWEEP_TAG,
     SweepStatus,
     digest_files,
     is_up_to_date,
@@ -40,7 +43,7 @@ if TYPE_CHECKING:  # as in observer.py; MLflow itself is loaded by _load_mlflow_
 
 _log = logging.getLogger(__name__)
 
-_DRAIN_S = 75.0  # three attempts at a locked SQLite database take 20 s each
+_PATIENCE_S = 20.0  # without anything being written, once the sweep has ended
 
 # Jobs that no trial is named like.
 _SWEEP = "sweep"
@@ -52,8 +55,23 @@ _MLFLOW_SETTINGS = {
     "MLFLOW_CONFIGURE_LOGGING": "false",  # else it takes over the handlers of Optuna's alembic
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # the thread tries again itself
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # two lines a run, into the live table
     "GIT_PYTHON_REFRESH": "quiet",  # no warning where git is not installed
 }
+
+
+@dataclass(frozen=True)
+class TrackedSweep:
+    """What MLflow holds of a sweep.
+
+    Attributes:
+        num_runs: the sweep's own and one a trial.
+        num_added: how many of them the observer has made.
+    """
+
+    parent_run_id: str
+    num_runs: int
+    num_added: int
 
 
 class MlflowObserver:
@@ -77,12 +95,19 @@ class MlflowObserver:
         git_commit: str | None = None,
     ) -> None:
         self._uri = resolve_uri(config.uri, project)
+        self._project = project
         self._experiment = experiment
         self._sweep = sweep
         self._tags = {} if git_commit is None else {"lmtune.git_commit": git_commit}
         self._jobs = BackgroundJobs("mlflow", self._say_failure)
+        self._is_live = False
         self._is_complete = True
-        self._runs: MlflowRuns | None = None  # the thread's alone
+        # The thread's alone, while there is one, as follows.
+        self._runs: MlflowRuns | None = None
+        self._has_failed = False
+        self._parent_run_id: str | None = None
+        self._ids_before: frozenset[str] | None = None
+        self._ids_now: frozenset[str] = frozenset()
         self._lock = threading.Lock()  # guards what both threads use, as follows
         self._running: set[str] = set()
         self._sweep_status: SweepStatus | None = None
@@ -99,20 +124,32 @@ class MlflowObserver:
         if self._is_complete:
             return []
         error = self._jobs.last_error
-        reason = f"not done within {_DRAIN_S:.0f} s" if error is None else _first_line(error)
+        if isinstance(error, UserError):  # a record that cannot be read
+            return list(error.problems)
+        why = reason(error) if error else f"nothing could be written within {_PATIENCE_S:.0f} s"
+        first = f"{advice(why)}, then " if advice(why) else ""
         return [
             Problem(
                 where="tracking.mlflow.uri",
-                what=f"MLflow at {self._uri} could not be brought up to date: {reason}",
-                fix="the records hold everything; once MLflow can be written, run the same "
-                "command again, which writes what is missing",
+                what=f"MLflow at {self._uri} could not be brought up to date: {why}",
+                fix=f"{first}run `{self._command}`, or the sweep's command again; the records "
+                "hold everything",
             )
         ]
+
+    @property
+    def tracked(self) -> TrackedSweep | None:
+        """What MLflow holds of the sweep now that it has ended; None if it was never reached."""
+        if self._parent_run_id is None:
+            return None
+        num_added = len(self._ids_now - (self._ids_before or frozenset()))
+        return TrackedSweep(self._parent_run_id, len(self._ids_now), num_added)
 
     def sweep_started(
         self, sweep: SweepSpec, datasets: Mapping[str, Dataset | PairsDataset]
     ) -> None:
         """Have the database made, and runs mended that an earlier driver left behind."""
+        self._is_live = True
         self._jobs.put(_SWEEP, self._write_sweep)
 
     def trial_known(
@@ -141,7 +178,7 @@ class MlflowObserver:
         self._put_trial(trial.trial_id)
 
     def sweep_ended(self, finished: bool) -> None:
-        """Close every run and wait, for a bounded time, until all is written; see `problems`."""
+        """Close every run and wait until all is written, or can not be; see `problems`."""
         with self._lock:
             left_over = sorted(self._running)
             self._running.clear()
@@ -149,17 +186,27 @@ class MlflowObserver:
         for trial_id in left_over:
             self._put_trial(trial_id)
         self._jobs.put(_SWEEP_END, self._write_sweep)  # after what waits already
-        self._is_complete = self._jobs.drain(_DRAIN_S)
+        self._is_complete = self._jobs.drain(_PATIENCE_S)
 
     def log_artifacts(self, paths: Sequence[Path]) -> None:
         """Keep files with the sweep's run, after `sweep_ended`; missing ones are left out.
 
-        Waits for a bounded time; see `problems`.
+        Waits as `sweep_ended` does; does nothing where that was in vain.
         """
+        if not self._is_complete:
+            return
         with self._lock:
             self._artifacts = tuple(path for path in paths if path.is_file())
         self._jobs.put(_ARTIFACTS, self._write_artifacts)
-        self._is_complete = self._jobs.drain(_DRAIN_S)
+        self._is_complete = self._jobs.drain(_PATIENCE_S)
+
+    @property
+    def _command(self) -> str:
+        """What brings MLflow up to date, to be typed in the project's folder."""
+        folder = self._experiment.path.absolute()
+        project = self._project.absolute()
+        shown = folder.relative_to(project) if folder.is_relative_to(project) else folder
+        return f"python -m lmtune.track {shown}"
 
     def _put_trial(self, trial_id: str) -> None:
         self._jobs.put(trial_id, lambda: self._write_trial(trial_id))
@@ -174,6 +221,9 @@ class MlflowObserver:
     def _write_sweep(self) -> None:
         with self._lock:
             status = self._sweep_status
+        if status != "running" and self._has_failed:  # what came of a lost answer: ask MLflow
+            self._runs = None
+            self._has_failed = False
         if not self._can_be_left({STATUS_TAG: status} if status else {}):
             self._write(lambda runs: runs.write_sweep(status or "running"))
 
@@ -187,15 +237,24 @@ class MlflowObserver:
         try:
             if self._runs is None:
                 self._runs = self._open()
+            self._runs.check_file()
             write(self._runs)
+            self._runs.check_file()
+            self._ids_now = self._runs.run_ids
         except Exception:
             self._runs = None  # how far the writing came is unknown: MLflow is asked again
+            self._has_failed = True
             raise
 
     def _open(self) -> MlflowRuns:
         runs = _load_mlflow_runs()(self._uri, self._experiment, self._sweep, self._tags)
+        if self._ids_before is None:
+            self._ids_before = runs.run_ids_found
+        self._parent_run_id = runs.parent_id
         for trial_id in runs.trials_behind():
             self._put_trial(trial_id)
+        if runs.parent_id not in runs.run_ids_found:  # though the sweep may have ended
+            self._jobs.put(_SWEEP, self._write_sweep)
         return runs
 
     def _can_be_left(self, sweep_tags: Mapping[str, str]) -> bool:
@@ -207,14 +266,25 @@ class MlflowObserver:
             runs = read_runs(database, self._sweep.name)
         except sqlite3.Error:
             return False
-        return is_up_to_date(runs, self._experiment, sweep_tags)
+        if not is_up_to_date(runs, self._experiment, sweep_tags):
+            return False
+        self._parent_run_id = next(run.run_id for run in runs if SWEEP_TAG in run.tags)
+        self._ids_now = frozenset(run.run_id for run in runs)
+        self._ids_before = self._ids_before or self._ids_now
+        return True
 
     def _say_failure(self, error: Exception) -> None:
+        if not self._is_live:  # who only waits for it hears of it from `problems`
+            return
+        why = reason(error)
+        what_to_do = advice(why)
         _log.warning(
-            "MLflow at %s cannot be written: %s. The sweep goes on, its records are whole, and "
-            "writing is tried again. See that the address is right and that nothing locks it.",
+            "MLflow at %s cannot be written: %s%s. The sweep goes on, its records are whole, and "
+            "writing is tried again; after the sweep, `%s` writes what is missing.",
             self._uri,
-            _first_line(error),
+            why,
+            f"; {what_to_do}" if what_to_do else "",
+            self._command,
         )
 
 
@@ -230,8 +300,3 @@ def _load_mlflow_runs() -> type[MlflowRuns]:
     module = importlib.import_module("lmtune.tracking.mlflow_runs")
     loaded: type[MlflowRuns] = module.MlflowRuns
     return loaded
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip() or type(error).__name__
-    return mask_credentials(text.splitlines()[0])

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import LifecycleStage, Metric, Param, Run, RunTag
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from lmtune.records import ExperimentFolder, TrialFolder
 from lmtune.spec.result import Evaluation
@@ -27,9 +27,16 @@ from lmtune.tracking.mlflow_content import (
     trial_params,
     trial_tags,
 )
-from lmtune.tracking.mlflow_database import fold_in_wal, prepare_database
+from lmtune.tracking.mlflow_database import (
+    file_identity,
+    fold_in_wal,
+    forget_connections,
+    prepare_database,
+)
 from lmtune.tracking.mlflow_state import (
     ARTIFACTS_TAG,
+    EPOCHS_TAG,
+    PARENT_TAG,
     RUN_STATUSES,
     STATUS_TAG,
     SWEEP_TAG,
@@ -38,6 +45,7 @@ from lmtune.tracking.mlflow_state import (
     TrackedRun,
     by_trial,
     digest_files,
+    strays,
     trials_behind,
 )
 from lmtune.tracking.uri import TrackingUri
@@ -53,13 +61,15 @@ class _TrialRun:
     Attributes:
         start_ms: when the run started, in ms since 1970; the clock of its metrics.
         epochs_logged: the last epoch whose metrics are there.
+        ended_as: how it is said to have ended, as `TrackedRun.trial_state`; None while it runs.
     """
 
     run_id: str
     start_ms: int
     epochs_logged: int
     has_params: bool
-    is_running: bool
+    has_message: bool
+    ended_as: tuple[str, str, str] | None
 
 
 class MlflowRuns:
@@ -88,16 +98,35 @@ class MlflowRuns:
         self._records = records
         self._sweep = sweep
         self._tags = dict(tags)
+        self._file = None
         if uri.database is not None:
             prepare_database(uri.database)
+            forget_connections(uri.address)
+            self._file = file_identity(uri.database)
         self._client = MlflowClient(uri.address)
         self._experiment_id = self._find_or_create_experiment(uri.artifacts)
-        runs = list(self._search())
+        runs = self._without_doubles(list(self._search()))
         self._trials = {
             run.data.tags[TRIAL_TAG]: _trial_run(run) for run in runs if TRIAL_TAG in run.data.tags
         }
         self._found = [_tracked(run) for run in runs]
-        self._parent_id = self._find_or_create_parent()
+        self.run_ids_found = frozenset(run.run_id for run in self._found)
+        self.parent_id = self._find_or_create_parent()
+        self._adopt_children()
+
+    @property
+    def run_ids(self) -> frozenset[str]:
+        """The runs of the sweep and of its trials."""
+        return frozenset({self.parent_id, *(run.run_id for run in self._trials.values())})
+
+    def check_file(self) -> None:
+        """See that the database is still the one that was opened.
+
+        Raises:
+            FileNotFoundError: it is not; what was written since is lost with it.
+        """
+        if self._database is not None and file_identity(self._database) != self._file:
+            raise FileNotFoundError(f"{self._database} was deleted while it was in use")
 
     def trials_behind(self) -> list[str]:
         """Ids of the recorded trials that were not as the records say when the runs were read."""
@@ -105,9 +134,11 @@ class MlflowRuns:
         return [trial.trial_id for trial in behind]
 
     def write_sweep(self, status: SweepStatus) -> None:
-        """Set the status of the parent run."""
-        self._client.log_batch(self._parent_id, tags=_run_tags({STATUS_TAG: status}))
-        self._set_status(self._parent_id, RUN_STATUSES[status])
+        """Set the status of the parent run; nothing stays running in a sweep that has ended."""
+        if status != "running":
+            self._end_strays()
+        self._client.log_batch(self.parent_id, tags=_run_tags({STATUS_TAG: status}))
+        self._set_status(self.parent_id, RUN_STATUSES[status], self._last_end_ms())
         if status != "running" and self._database is not None:
             fold_in_wal(self._database)
 
@@ -115,26 +146,31 @@ class MlflowRuns:
         """Bring a trial's run to what the records hold: parameters, curve, tags, status."""
         folder = self._records.trial(trial_id)
         record = folder.read()
+        tags = {} if is_running else final_tags(record)
+        status = "RUNNING" if is_running else RUN_STATUSES[record.status]
+        ended_as = None if is_running else (status, tags[STATUS_TAG], tags[EPOCHS_TAG])
         run = self._trials.get(trial_id)
         if run is None:
             run = self._trials[trial_id] = self._create_trial_run(folder, record.spec)
-        elif not run.is_running:
+        elif run.ended_as is not None:
+            if run.ended_as == ended_as:
+                return
             self._reopen(run, record.spec)
         params = {} if run.has_params else trial_params(record)
-        tags = {} if is_running else final_tags(record)
         self._log(run, _new_metrics(record.curve, run), params, tags)
         run.has_params = True
+        run.has_message = run.has_message or MESSAGE_TAG in tags
         run.epochs_logged = max(run.epochs_logged, len(record.curve))
         if not is_running:
             ended_ms = _modified_ms(folder.result_json) if record.result else None
-            self._set_status(run.run_id, RUN_STATUSES[record.status], ended_ms)
-            run.is_running = False
+            self._set_status(run.run_id, status, ended_ms)
+            run.ended_as = ended_as
 
     def write_artifacts(self, paths: Sequence[Path]) -> None:
         """Copy files to the parent run, in place of those of the same names."""
         for path in paths:
-            self._client.log_artifact(self._parent_id, str(path))
-        self._client.set_tag(self._parent_id, ARTIFACTS_TAG, digest_files(paths))
+            self._client.log_artifact(self.parent_id, str(path))
+        self._client.set_tag(self.parent_id, ARTIFACTS_TAG, digest_files(paths))
         if self._database is not None:
             fold_in_wal(self._database)
 
@@ -155,10 +191,13 @@ class MlflowRuns:
 
     def _reopen(self, run: _TrialRun, spec: TrialSpec) -> None:
         """Go on in the run of a trial that is resumed, perhaps for another variant or phase."""
-        tags = {**trial_tags(spec), STATUS_TAG: "running", MESSAGE_TAG: ""}
+        if run.has_message:
+            self._client.delete_tag(run.run_id, MESSAGE_TAG)
+            run.has_message = False
+        tags = {**trial_tags(spec), STATUS_TAG: "running"}
         self._client.log_batch(run.run_id, tags=_run_tags(tags))
         self._client.update_run(run.run_id, status="RUNNING", name=run_name(spec))
-        run.is_running = True
+        run.ended_as = None
 
     def _set_status(self, run_id: str, status: str, ended_ms: int | None = None) -> None:
         """Set MLflow's status; the time that a run ended is now if it is not given."""
@@ -175,7 +214,7 @@ class MlflowRuns:
             tags={
                 **self._tags,
                 **trial_tags(spec),
-                MLFLOW_PARENT_RUN_ID: self._parent_id,
+                PARENT_TAG: self.parent_id,
                 STATUS_TAG: "running",
             },
         )
@@ -204,9 +243,44 @@ class MlflowRuns:
             "lmtune.metric": f"{self._sweep.metric.goal} {self._sweep.metric.name}",
             MLFLOW_RUN_NOTE: self._sweep.question,
         }
-        run = self._client.create_run(self._experiment_id, run_name=self._sweep.name, tags=tags)
+        started_ms = (_modified_ms(trial.spec_json) for trial in self._records.trials())
+        run = self._client.create_run(
+            self._experiment_id,
+            start_time=min(started_ms, default=None),  # now, where no trial has started
+            run_name=self._sweep.name,
+            tags=tags,
+        )
         run_id: str = run.info.run_id
         return run_id
+
+    def _last_end_ms(self) -> int | None:
+        results = (trial.result_json for trial in self._records.trials())
+        return max((_modified_ms(each) for each in results if each.exists()), default=None)
+
+    def _without_doubles(self, runs: Sequence[Run]) -> list[Run]:
+        """The runs of the sweep and its trials, one each.
+
+        A server that was killed or hung may have made a run without an answer getting through, so
+        that it was asked for twice. Of two, the one that holds less goes to MLflow's trash.
+        """
+        kept: dict[str, Run] = {}
+        for run in sorted(filter(_is_ours, runs), key=_content_rank):
+            tags = run.data.tags
+            if (double := kept.get(tags.get(TRIAL_TAG, ""))) is not None:
+                self._client.delete_run(double.info.run_id)
+            kept[tags.get(TRIAL_TAG, "")] = run
+        return list(kept.values())
+
+    def _adopt_children(self) -> None:
+        """Show the trials' runs under the sweep's, where an earlier one of it was deleted."""
+        for run in self._found:
+            if TRIAL_TAG in run.tags and run.tags.get(PARENT_TAG) != self.parent_id:
+                self._client.set_tag(run.run_id, PARENT_TAG, self.parent_id)
+
+    def _end_strays(self) -> None:
+        for run in strays(self._records, by_trial(self._found)):
+            self._client.set_tag(run.run_id, STATUS_TAG, "interrupted")
+            self._client.set_terminated(run.run_id, RUN_STATUSES["interrupted"])
 
     def _search(self) -> Iterator[Run]:
         """All runs of the experiment."""
@@ -227,8 +301,18 @@ def _trial_run(run: Run) -> _TrialRun:
         start_ms=run.info.start_time,
         epochs_logged=int(run.data.metrics.get("epoch", 0)),
         has_params=bool(run.data.params),
-        is_running=run.info.status == "RUNNING",
+        has_message=MESSAGE_TAG in run.data.tags,
+        ended_as=None if run.info.status == "RUNNING" else _tracked(run).trial_state,
     )
+
+
+def _is_ours(run: Run) -> bool:
+    return _tracked(run).is_ours
+
+
+def _content_rank(run: Run) -> tuple[float, int, str]:
+    """Sort key, the run that holds most last; of two that hold as much, the older one."""
+    return run.data.metrics.get("epoch", 0), -run.info.start_time, run.info.run_id
 
 
 def _tracked(run: Run) -> TrackedRun:

@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +24,7 @@ TRIAL_TAG = "lmtune.trial_id"
 STATUS_TAG = "lmtune.status"
 EPOCHS_TAG = "lmtune.epochs_done"
 ARTIFACTS_TAG = "lmtune.artifacts"
+PARENT_TAG = "mlflow.parentRunId"  # MLflow's own: its pages nest runs by it
 
 SweepStatus = Literal["running", "finished", "interrupted"]
 
@@ -44,12 +46,17 @@ class TrackedRun:
 
     Attributes:
         status: MLflow's word.
-        tags: those of lmtune, at least.
+        tags: those of lmtune and the parent's, at least.
     """
 
     run_id: str
     status: str
     tags: Mapping[str, str]
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it belongs to a sweep or a trial; a user may keep runs of their own beside."""
+        return SWEEP_TAG in self.tags or TRIAL_TAG in self.tags
 
     @property
     def trial_state(self) -> tuple[str, str, str]:
@@ -88,6 +95,18 @@ def by_trial(runs: Iterable[TrackedRun]) -> dict[str, TrackedRun]:
     return {run.tags[TRIAL_TAG]: run for run in runs if TRIAL_TAG in run.tags}
 
 
+def strays(experiment: ExperimentFolder, tracked: Mapping[str, TrackedRun]) -> Iterator[TrackedRun]:
+    """Runs that are said to be running, of trials that the records do not have any more.
+
+    Args:
+        experiment: the records, of a sweep that does not run.
+        tracked: runs by trial id.
+    """
+    for trial_id, run in tracked.items():
+        if run.status == "RUNNING" and not experiment.trial(trial_id).spec_json.exists():
+            yield run
+
+
 def is_up_to_date(
     runs: Sequence[TrackedRun], experiment: ExperimentFolder, sweep_tags: Mapping[str, str]
 ) -> bool:
@@ -95,12 +114,18 @@ def is_up_to_date(
     sweeps = [run for run in runs if SWEEP_TAG in run.tags]
     if len(sweeps) != 1 or not sweep_tags.items() <= sweeps[0].tags.items():
         return False
-    says_status = sweeps[0].status == RUN_STATUSES.get(sweeps[0].tags.get(STATUS_TAG, ""))
-    return says_status and next(trials_behind(experiment, by_trial(runs)), None) is None
+    if sweeps[0].status != RUN_STATUSES.get(sweeps[0].tags.get(STATUS_TAG, "")):
+        return False
+    trials = by_trial(runs)
+    children = [run for run in runs if run.tags.get(PARENT_TAG) == sweeps[0].run_id]
+    if not len(trials) == len(children) == len(runs) - 1:  # doubles, or another parent's
+        return False
+    wrong = chain(trials_behind(experiment, trials), strays(experiment, trials))
+    return next(wrong, None) is None
 
 
 def read_runs(database: Path, name: str) -> list[TrackedRun]:
-    """The runs of an MLflow experiment, read from MLflow's database itself.
+    """The runs of a sweep and its trials, read from MLflow's database itself.
 
     Importing MLflow takes seconds, which a command that finds nothing to do should not cost.
     MLflow's `runs`, `tags` and `experiments` tables have had these columns since 2019.
@@ -111,15 +136,17 @@ def read_runs(database: Path, name: str) -> list[TrackedRun]:
     query = """
         SELECT runs.run_uuid, runs.status, tags.key, tags.value
         FROM experiments JOIN runs USING (experiment_id) JOIN tags USING (run_uuid)
-        WHERE experiments.name = ? AND runs.lifecycle_stage = 'active' AND tags.key LIKE 'lmtune.%'
+        WHERE experiments.name = ? AND runs.lifecycle_stage = 'active'
+            AND (tags.key LIKE 'lmtune.%' OR tags.key = ?)
     """
     found: dict[tuple[str, str], dict[str, str]] = {}
     with closing(
         sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=1)
     ) as connection:
-        for run_id, status, key, value in connection.execute(query, (name,)):
+        for run_id, status, key, value in connection.execute(query, (name, PARENT_TAG)):
             found.setdefault((run_id, status), {})[key] = value
-    return [TrackedRun(run_id, status, tags) for (run_id, status), tags in found.items()]
+    runs = [TrackedRun(run_id, status, tags) for (run_id, status), tags in found.items()]
+    return [run for run in runs if run.is_ours]
 
 
 def digest_files(paths: Sequence[Path]) -> str:

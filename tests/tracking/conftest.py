@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import warnings
 from pathlib import Path
 
 import pytest
 
-with warnings.catch_warnings():  # as the observer does before it loads MLflow
-    warnings.filterwarnings("ignore", "The ``noload`` loader", DeprecationWarning)
-    from lmtune.tracking.mlflow_database import prepare_database
+from tests.tracking.simulation import prepare_database
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +24,10 @@ def project(tmp_path: Path, migrated_database: Path) -> Path:
     (tmp_path / "mlruns").mkdir()
     shutil.copy(migrated_database, tmp_path / "mlruns/mlflow.db")
     return tmp_path
+
+
+@pytest.fixture
+def quick_to_make(migrated_database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that is gone is made anew by a copy of that one."""
+    content = migrated_database.read_bytes()
+    monkeypatch.setattr("lmtune.tracking.mlflow_database._empty_database", lambda _: content)

@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+import time
+import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from lmtune.records import ExperimentFolder
+from lmtune.records import DatasetFacts, ExperimentFolder
 from lmtune.spec.result import Evaluation, Status, TrialFacts, TrialResult
 from lmtune.spec.search import Budget, Seeds
 from lmtune.spec.sweep import Metric, MlflowTracking, Resources, SweepSpec, Tracking, Variant
-from lmtune.spec.trial import TrialConfig, TrialSpec
+from lmtune.spec.trial import Phase, TrialConfig, TrialSpec
 from lmtune.tracking import MlflowObserver, Observer, RecordsObserver, resolve_uri
+
+with warnings.catch_warnings():  # as the observer does before it loads MLflow
+    warnings.filterwarnings("ignore", "The ``noload`` loader", DeprecationWarning)
+    from lmtune.tracking.mlflow_database import forget_connections, prepare_database
+
+__all__ = [
+    "FACTS",
+    "Sweep",
+    "Tracked",
+    "make_evaluation",
+    "make_sweep",
+    "make_trial",
+    "prepare_database",
+    "statuses",
+    "wait_until",
+]
 
 FACTS = TrialFacts(
     num_parameters=1200, num_non_embedding_parameters=1000, flops_per_token=7200, epochs=4
@@ -20,9 +40,14 @@ FACTS = TrialFacts(
 
 
 def make_trial(
-    learning_rate: float = 1e-3, seed: int = 0, *, variant: str = "base", size: str = "small"
+    learning_rate: float = 1e-3,
+    seed: int = 0,
+    *,
+    variant: str = "base",
+    size: str = "small",
+    phase: Phase = "tune",
 ) -> TrialSpec:
-    """A tune trial of a small LSTM."""
+    """A trial of a small LSTM."""
     config = TrialConfig.model_validate(
         {
             "dataset": {"corpus": "python_docs", "context_length": 16},
@@ -33,7 +58,7 @@ def make_trial(
     )
     return TrialSpec(
         variant=variant,
-        phase="tune",
+        phase=phase,
         seed=seed,
         config=config,
         parameters={"optimizer.learning_rate": learning_rate},
@@ -76,11 +101,28 @@ def make_evaluation(epoch: int, val_loss: float | None = None) -> Evaluation:
     )
 
 
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for the thread of an observer that is not ended, as that of a killed driver."""
+    deadline = time.monotonic() + 100
+    while not condition():
+        assert time.monotonic() < deadline, "the thread did not write"
+        time.sleep(0.02)
+
+
+def statuses(tracked: Tracked) -> dict[str, tuple[str, str]]:
+    """MLflow's status and the tag, by trial."""
+    return {
+        trial_id: (run.info.status, run.data.tags["lmtune.status"])
+        for trial_id, run in tracked.children.items()
+    }
+
+
 class Sweep:
     """Tells the observers of a sweep what the tuner would, and reads MLflow back."""
 
     def __init__(self, project: Path, *, uri: str = MlflowTracking().uri) -> None:
         self.project = project
+        self.uri = uri
         self.spec = make_sweep()
         self.records = ExperimentFolder(project / "experiments" / self.spec.name)
         self.mlflow = MlflowObserver(
@@ -91,6 +133,22 @@ class Sweep:
             git_commit="abc123",
         )
         self.observers: tuple[Observer, ...] = (RecordsObserver(self.records), self.mlflow)
+
+    def write_inputs(self) -> None:
+        """Keep with the records what the driver keeps of a sweep as a whole."""
+        tracking = Tracking(mlflow=MlflowTracking(uri=self.uri))
+        facts = DatasetFacts(
+            fingerprint="f00d",
+            vocab_size=50,
+            train_tokens=1000,
+            validation_tokens=100,
+            bytes_per_token=1.0,
+        )
+        self.records.write_sweep_yaml("name: demo\n")
+        self.records.write_sweep(
+            self.spec.model_copy(update={"tracking": tracking}), {"base": facts}
+        )
+        self.records.write_environment({"git_commit": "abc123"})
 
     def start(self) -> None:
         for observer in self.observers:
@@ -128,15 +186,16 @@ class Sweep:
         self.end_trial(trial, status)
 
     def tracked(self) -> Tracked:
-        return Tracked(self.project, self.spec.name)
+        return Tracked(self.project, self.spec.name, uri=self.uri)
 
 
 class Tracked:
     """What MLflow itself says of a sweep."""
 
-    def __init__(self, project: Path, name: str) -> None:
-        uri = resolve_uri(MlflowTracking().uri, project)
-        self.client = MlflowClient(uri.address)
+    def __init__(self, project: Path, name: str, *, uri: str = MlflowTracking().uri) -> None:
+        found = resolve_uri(uri, project)
+        forget_connections(found.address)  # another process may have made the database anew
+        self.client = MlflowClient(found.address)
         experiment = self.client.get_experiment_by_name(name)
         assert experiment is not None
         self.experiment = experiment
@@ -157,3 +216,36 @@ class Tracked:
         run_id = self.children[trial.trial_id].info.run_id
         history = self.client.get_metric_history(run_id, metric)
         return sorted((point.step, point.value) for point in history)
+
+    def content(self) -> dict[str, Any]:
+        """All that MLflow says, without the ids that it gave; equal for equal runs."""
+        (parent,) = self.parents
+        children = self.children
+        for run in children.values():
+            assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        content = {trial_id: self._run_content(run) for trial_id, run in children.items()}
+        for trial_id, run in children.items():
+            content[trial_id]["time"] = (run.info.start_time, run.info.end_time)
+        files = self.client.list_artifacts(parent.info.run_id)
+        return {
+            **content,
+            "sweep": self._run_content(parent),
+            "files": {file.path: file.file_size for file in files},
+        }
+
+    def _run_content(self, run: Run) -> dict[str, Any]:
+        tags = {name: tag for name, tag in run.data.tags.items() if name != "mlflow.parentRunId"}
+        metrics = {
+            name: sorted(
+                (point.step, repr(point.value), point.timestamp)
+                for point in self.client.get_metric_history(run.info.run_id, name)
+            )
+            for name in run.data.metrics
+        }
+        return {
+            "name": run.info.run_name,
+            "status": run.info.status,
+            "tags": tags,
+            "params": run.data.params,
+            "metrics": metrics,
+        }

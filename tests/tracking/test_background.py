@@ -113,6 +113,27 @@ def test_drain_when_a_job_takes_longer_says_that_it_is_not_done(jobs: Background
     assert jobs.drain(DRAIN_S)
 
 
+def test_drain_while_jobs_are_done_waits_longer_than_its_patience(jobs: BackgroundJobs) -> None:
+    pace = threading.Event()
+    done: list[int] = []
+
+    def job(number: int) -> None:
+        pace.wait(0.1)  # never set: all of them together take longer than the patience
+        done.append(number)
+
+    for number in range(15):
+        jobs.put(str(number), lambda number=number: job(number))  # type: ignore[misc]
+    assert jobs.drain(1.0)
+    assert done == list(range(15))
+
+
+def test_last_error_after_it_was_made_up_for_is_none(jobs: BackgroundJobs) -> None:
+    jobs.put("flaky", Flaky(num_failures=1))
+    assert jobs.drain(DRAIN_S)
+    assert jobs.num_failures == 1
+    assert jobs.last_error is None
+
+
 def test_put_after_drain_runs_in_a_new_thread(jobs: BackgroundJobs) -> None:
     jobs.put("first", Flaky(0))
     jobs.drain(DRAIN_S)

@@ -15,7 +15,7 @@ import typer
 from typer.testing import CliRunner
 
 from lmtune import ui
-from tests.tracking.simulation import Sweep, make_trial
+from tests.tracking.simulation import Sweep, Tracked, make_trial
 
 START_S = 90
 
@@ -138,7 +138,7 @@ def test_sweep_that_is_tracked_by_a_server_is_in_its_database(project: Path) -> 
         sweep.run_trial(trial, epochs=130)
         sweep.end()
         assert sweep.mlflow.problems == []
-    tracked = sweep.tracked()
+    tracked = Tracked(project, sweep.spec.name)
     assert tracked.children[trial.trial_id].info.status == "FINISHED"
     assert [epoch for epoch, _ in tracked.points(trial, "val_loss")] == list(range(1, 131))
     assert [run.info.status for run in tracked.parents] == ["FINISHED"]
