@@ -105,11 +105,7 @@ class TrainingRun:
         """
         started_s = time.perf_counter()
         progress = self.progress
-        self.model.train()
-        with self._dropout_stream():
-            while progress.step < (progress.epoch + 1) * self.steps_per_epoch:
-                progress.train_loss_sum += self._train_step()
-                progress.step += 1
+        self.train_steps((progress.epoch + 1) * self.steps_per_epoch - progress.step)
         scores = self._validate()
         train_loss = progress.train_loss_sum / self.steps_per_epoch
         progress.train_loss_sum = 0.0
@@ -119,6 +115,18 @@ class TrainingRun:
         if progress.best_val_loss is None or scores.loss < progress.best_val_loss:
             progress.best_val_loss, progress.best_epoch = scores.loss, progress.epoch
         return self._evaluation(train_loss, scores, text_scores)
+
+    def train_steps(self, count: int) -> None:
+        """Train on the next batches, without the evaluation that ends an epoch.
+
+        Raises:
+            TrialDiverged: a training loss is not finite.
+        """
+        self.model.train()
+        with self._dropout_stream():
+            for _ in range(count):
+                self.progress.train_loss_sum += self._train_step()
+                self.progress.step += 1
 
     def checkpoint(self) -> Checkpoint:
         """What `restore` needs. Shares memory with the run: save it before training on."""
