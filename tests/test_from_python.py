@@ -124,7 +124,7 @@ def test_best_when_trials_have_completed_is_the_row_of_the_lowest_loss(
     trials = experiment.trials
     best = experiment.best()
     assert best["val_loss"] == trials["val_loss"].min()
-    assert best["trial_id"] == trials.loc[trials["val_loss"].idxmin(), "trial_id"]
+    assert best["trial_id"] == trials.sort_values("val_loss")["trial_id"].iloc[0]
 
 
 def test_representations_when_shown_say_question_and_answer_and_escape(

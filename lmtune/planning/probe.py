@@ -24,6 +24,7 @@ from tempfile import TemporaryDirectory
 import torch
 
 from lmtune.datasets import Dataset, PairsDataset, PairSplit, RaggedTokens, Split, open_dataset
+from lmtune.models import loss_formula
 from lmtune.planning.measured import Measured, ProbeOrder, ShapeOrder
 from lmtune.spec.trial import TrialConfig, TrialSpec
 from lmtune.training import CheckpointFolder, make_task
@@ -53,6 +54,8 @@ def measure(order: ShapeOrder, *, device: torch.device, scratch: Path) -> Measur
         device: where to.
         scratch: a folder on the disk that checkpoints will be written to.
     """
+    if loss_formula(order.config.model) is not None:
+        return _nothing()
     config = _gentle(order.config)
     dataset = open_dataset(Path(order.dataset))
     part, share_scored = _part(dataset, config.dataset.context_length)
@@ -88,6 +91,12 @@ def measure(order: ShapeOrder, *, device: torch.device, scratch: Path) -> Measur
         gpu_memory_mib=_largest_gpu_memory_mib(device),
         checkpoint_mib=checkpoint_bytes / 2**20,
     )
+
+
+def _nothing() -> Measured:
+    """What it costs to train nothing."""
+    sizes = {"memory_mib": _largest_memory_mib()}
+    return Measured(**{**dict.fromkeys(Measured.model_fields, 0.0), **sizes})
 
 
 def _gentle(config: TrialConfig) -> TrialConfig:

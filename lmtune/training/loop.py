@@ -17,11 +17,12 @@ from torch.nn import functional as F  # noqa: N812 - the field's name
 
 from lmtune.datasets import Dataset, PairsDataset
 from lmtune.errors import CheckpointError, TrialDiverged
-from lmtune.models import build_model
+from lmtune.models import build_model, loss_formula
 from lmtune.spec.result import Evaluation
 from lmtune.spec.trial import TrialSpec
 from lmtune.training.checkpoint import Checkpoint, CheckpointFolder, Progress
 from lmtune.training.evaluation import Scores
+from lmtune.training.formula import evaluations_by_formula
 from lmtune.training.optimizer_state import load_optimizer_tensors, optimizer_tensors
 from lmtune.training.optimizers import build_optimizer
 from lmtune.training.schedules import learning_rate_factor
@@ -50,6 +51,10 @@ def train(
         TrialDiverged: a loss is not finite; the update from it was not made.
         CheckpointError: `last/` is torn, altered, or of another trial or kind of device.
     """
+    formula = loss_formula(trial.config.model)
+    if formula is not None:
+        yield from evaluations_by_formula(trial, dataset, formula)
+        return
     run = TrainingRun(trial, dataset, torch.device(device))
     if checkpoints is not None:
         checkpoint = checkpoints.load(trial.trial_id)
