@@ -10,16 +10,26 @@ import importlib
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from lmtune.errors import LmtuneError, UserError
 from lmtune.spec import read_sweep
+from lmtune.spec.plan import RunTime
+
+if TYPE_CHECKING:  # the types alone: a wrong file is refused before these are loaded
+    from lmtune.analysis import Summary
+    from lmtune.datasets import PreparedDatasets
+    from lmtune.records import ExperimentFolder
+    from lmtune.spec.sweep import SweepSpec
+    from lmtune.tuning.cluster import ClusterConnection
+    from lmtune.tuning.runner import SweepOutcome
 
 DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -67,6 +77,7 @@ def run(spec: Path, overrides: list[str], *, address: str | None, console: Conso
         UserError: something in the input is wrong; nothing was started.
         SweepError: the sweep as a whole broke.
     """
+    started_s = time.monotonic()
     project = Path.cwd()
     sweep = read_sweep(spec, overrides)
     # deferred, each as late as it can be: numpy; then Ray; then torch and pandas
@@ -96,22 +107,60 @@ def run(spec: Path, overrides: list[str], *, address: str | None, console: Conso
             console.print(f"{describe(sweep)}. Starting Ray ...", highlight=False, markup=False)
             with _importing("lmtune.driver"):  # for seconds, as starting Ray takes: both at once
                 _ = connection.cluster
-        from lmtune.driver import drive
         from lmtune.ending import print_ending
 
-        outcome, summary = drive(
-            sweep,
-            spec=spec,
-            folder=folder,
-            project=project,
-            prepared=prepared,
-            connection=connection,
-            console=console,
+        outcome, summary = _drive(
+            sweep, spec, project, folder, prepared, connection, console, is_local=address is None
         )
+        if outcome.num_run:
+            plan = folder.read_plan()
+            folder.append_run(
+                RunTime(
+                    wall_s=time.monotonic() - started_s,
+                    trials=outcome.num_run,
+                    is_finished=outcome.is_finished,
+                    content_hash=plan.content_hash if plan else "",
+                )
+            )
         print_ending(summary, outcome, folder, console)
     if outcome.signal is not None:
         return INTERRUPTED
     return FAILED if outcome.num_failed else DONE
+
+
+def _drive(
+    sweep: SweepSpec,
+    spec: Path,
+    project: Path,
+    folder: ExperimentFolder,
+    prepared: PreparedDatasets,
+    connection: ClusterConnection,
+    console: Console,
+    *,
+    is_local: bool,
+) -> tuple[SweepOutcome, Summary]:
+    """Say what the sweep will do and cost, and run what is left of it."""
+    from lmtune.driver import drive  # deferred with torch
+    from lmtune.planned import plan_run
+
+    plan_run(
+        sweep,
+        spec=spec,
+        prepared=prepared,
+        project=project,
+        folder=folder,
+        console=console,
+        is_local=is_local,
+    )
+    return drive(
+        sweep,
+        spec=spec,
+        folder=folder,
+        project=project,
+        prepared=prepared,
+        connection=connection,
+        console=console,
+    )
 
 
 @contextmanager

@@ -23,9 +23,10 @@ _UNHAPPY: tuple[Status, ...] = ("stopped", "diverged", "failed")
 
 def planned_trials(sweep: SweepSpec, variant: Variant) -> dict[Phase, int]:
     """How many trials of a variant each phase runs, at most."""
-    tune = sweep.num_tune_trials(variant)
-    configurations = min(sweep.seeds.top_k, tune) if tune else 1
-    return {"tune": tune, "confirm": configurations * len(sweep.seeds.confirm)}
+    return {
+        "tune": sweep.num_tune_trials(variant),
+        "confirm": sweep.num_confirm_trials(variant),
+    }
 
 
 def describe(sweep: SweepSpec) -> str:

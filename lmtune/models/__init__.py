@@ -15,9 +15,11 @@ from lmtune.models.language_model import LanguageModel, ParameterCount, Stream
 from lmtune.models.pairs import PairBatch
 from lmtune.models.recurrent import RecurrentLanguageModel, State
 from lmtune.spec.model import AnyModelConfig
+from lmtune.spec.trial import TrialConfig
 
 __all__ = [
     "LanguageModel",
+    "LossFormula",
     "PairBatch",
     "ParameterCount",
     "RecurrentLanguageModel",
@@ -26,13 +28,17 @@ __all__ = [
     "build_model",
     "count_parameters",
     "flops_per_token",
+    "loss_formula",
     "num_targets",
     "pair_flops_per_token",
 ]
 
 
 class Architecture(Protocol):
-    """What the file of an architecture holds, for the config of its type."""
+    """What the file of an architecture holds, for the config of its type.
+
+    One that is not trained holds a `LossFormula` named `loss_at` in place of `build`.
+    """
 
     def build(
         self, config: AnyModelConfig, *, vocab_size: int, num_outputs: int, context_length: int
@@ -59,6 +65,20 @@ class Architecture(Protocol):
         next one is predicted.
         """
         ...
+
+
+class LossFormula(Protocol):
+    """A loss that follows from a trial's numbers, with nothing trained."""
+
+    def __call__(self, config: TrialConfig, *, seed: int, step: int, num_steps: int) -> float:
+        """The loss after so many of all optimizer steps, nats a token; NaN if it diverges."""
+        ...
+
+
+def loss_formula(config: AnyModelConfig) -> LossFormula | None:
+    """The formula in place of a model; None for all architectures that are trained."""
+    formula: LossFormula | None = getattr(_architecture(config), "loss_at", None)
+    return formula
 
 
 def build_model(

@@ -8,15 +8,16 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from lmtune.credentials import mask_logins
 from lmtune.errors import Problem, UserError
-from lmtune.records.files import json_text, parse, write_text
+from lmtune.records.files import append_line, json_text, parse, read_lines, write_text
 from lmtune.records.lock import hold_lock
 from lmtune.records.roles import by_role
 from lmtune.records.trial_folder import TrialFolder, TrialRecord
 from lmtune.spec.config import Config
+from lmtune.spec.plan import Plan, RunTime
 from lmtune.spec.sweep import SweepSpec
 from lmtune.spec.trial import Phase
 
@@ -115,6 +116,16 @@ class ExperimentFolder:
         return self.path / "report.md"
 
     @property
+    def plan_json(self) -> Path:
+        """What the sweep was expected to do and cost."""
+        return self.path / "plan.json"
+
+    @property
+    def runs_jsonl(self) -> Path:
+        """A line for each time that the sweep's command ran."""
+        return self.path / "runs.jsonl"
+
+    @property
     def test_reads_jsonl(self) -> Path:
         """A line for each time that the test split was scored."""
         return self.path / "test_reads.jsonl"
@@ -156,6 +167,33 @@ class ExperimentFolder:
         except FileNotFoundError:
             return {}
         return content
+
+    def write_plan(self, plan: Plan) -> None:
+        """Keep a plan in place of the one before."""
+        write_text(self.plan_json, json_text(plan.model_dump(mode="json")) + "\n")
+
+    def read_plan(self) -> Plan | None:
+        """The last plan; None where there is none that this version can read."""
+        try:
+            return Plan.model_validate_json(self.plan_json.read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None
+
+    def append_run(self, run: RunTime) -> None:
+        """Note how long a run of the command took."""
+        append_line(self.runs_jsonl, run.model_dump_json())
+
+    def read_runs(self) -> list[RunTime]:
+        """The runs so far; without those that were killed, and so noted nothing.
+
+        Raises:
+            UserError: a line was altered.
+        """
+        fix = f"delete {self.runs_jsonl}, which holds times alone"
+        return [
+            parse(RunTime, line, where=f"{self.runs_jsonl}:{number}", fix=fix)
+            for number, line in enumerate(read_lines(self.runs_jsonl), start=1)
+        ]
 
     def write_sweep(self, sweep: SweepSpec, datasets: Mapping[str, DatasetFacts]) -> None:
         """Keep the sweep as it was understood.

@@ -10,7 +10,15 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from lmtune.spec.config import Config, Conflict, FiniteFloat, PositiveInt, Probability
+from lmtune.spec.config import (
+    Config,
+    Conflict,
+    FiniteFloat,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    Probability,
+)
 
 Size = Literal["small", "default", "large"]
 
@@ -248,7 +256,33 @@ class GRUConfig(RecurrentConfig):
     type: Literal["gru"]
 
 
+class InstantConfig(ModelConfig):
+    """No model: a loss by formula, in no time, to try samplers and to load a sweep with trials.
+
+    The formula is in `models/instant.py`.
+    """
+
+    SIZES = {
+        "small": {"width": 100_000},
+        "default": {"width": 500_000},
+        "large": {"width": 5_000_000},
+    }
+    DEPTHS = ()
+    WIDTHS = ("width",)
+
+    type: Literal["instant"]
+    width: PositiveInt = Field(description="parameters that it counts as; the loss ignores them")
+    floor: NonNegativeFloat = Field(default=1.0, description="nats a token that it tends to")
+    best_learning_rate: PositiveFloat = Field(default=1e-2, description="where the loss is lowest")
+    x: FiniteFloat = Field(default=0.0, description="to be searched; best at 0")
+    y: FiniteFloat = Field(default=0.0, description="to be searched; best at x squared")
+    noise: NonNegativeFloat = Field(default=0.0, description="standard deviation over seeds")
+    diverges_above: PositiveFloat | None = Field(
+        default=None, description="the learning rate from which its loss is not finite"
+    )
+
+
 AnyModelConfig = Annotated[
-    GPTConfig | TransformerConfig | RNNConfig | LSTMConfig | GRUConfig,
+    GPTConfig | TransformerConfig | RNNConfig | LSTMConfig | GRUConfig | InstantConfig,
     Field(discriminator="type"),
 ]

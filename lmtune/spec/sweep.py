@@ -164,3 +164,9 @@ class SweepSpec(Config):
         if self.budget.trials is not None:
             return self.budget.trials
         return math.prod(found.num_points or 1 for found in variant.parameters.values())
+
+    def num_confirm_trials(self, variant: Variant) -> int:
+        """How many trials confirm a variant, at most: fewer where its search completes fewer."""
+        tune = self.num_tune_trials(variant)
+        configurations = min(self.seeds.top_k, tune) if tune else 1
+        return configurations * len(self.seeds.confirm)

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from lmtune.spec.config import Config, Conflict, NonNegativeInt
 from lmtune.spec.dataset import DatasetConfig
-from lmtune.spec.model import AnyModelConfig, RecurrentConfig
+from lmtune.spec.model import AnyModelConfig, InstantConfig, RecurrentConfig
 from lmtune.spec.training import (
     ConstantSchedule,
     GenerationEvaluation,
@@ -77,6 +77,17 @@ class TrialConfig(Config):
                 what="carry_state: true keeps the state from one text to the next, and pairs have "
                 "nothing to do with each other",
                 fix="remove carry_state",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _instant_writes_nothing(self) -> TrialConfig:
+        if isinstance(self.model, InstantConfig) and self.generation is not None:
+            raise Conflict(
+                "training.evaluate_generation",
+                "model.type",
+                what="an instant model writes no text that could be evaluated",
+                fix="set training.evaluate_generation: false",
             )
         return self
 

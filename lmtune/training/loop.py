@@ -17,11 +17,12 @@ from torch.nn import functional as F  # noqa: N812 - the field's name
 
 from lmtune.datasets import Dataset, PairsDataset
 from lmtune.errors import CheckpointError, TrialDiverged
-from lmtune.models import build_model
+from lmtune.models import build_model, loss_formula
 from lmtune.spec.result import Evaluation
 from lmtune.spec.trial import TrialSpec
 from lmtune.training.checkpoint import Checkpoint, CheckpointFolder, Progress
 from lmtune.training.evaluation import Scores
+from lmtune.training.formula import evaluations_by_formula
 from lmtune.training.host_memory import keep_freed_memory
 from lmtune.training.optimizer_state import load_optimizer_tensors, optimizer_tensors
 from lmtune.training.optimizers import build_optimizer
@@ -51,6 +52,10 @@ def train(
         TrialDiverged: a loss is not finite; the update from it was not made.
         CheckpointError: `last/` is torn, altered, or of another trial or kind of device.
     """
+    formula = loss_formula(trial.config.model)
+    if formula is not None:
+        yield from evaluations_by_formula(trial, dataset, formula)
+        return
     run = TrainingRun(trial, dataset, torch.device(device))
     if checkpoints is not None:
         checkpoint = checkpoints.load(trial.trial_id)
@@ -106,11 +111,7 @@ class TrainingRun:
         """
         started_s = time.perf_counter()
         progress = self.progress
-        self.model.train()
-        with self._dropout_stream():
-            while progress.step < (progress.epoch + 1) * self.steps_per_epoch:
-                progress.train_loss_sum += self._train_step()
-                progress.step += 1
+        self.train_steps((progress.epoch + 1) * self.steps_per_epoch - progress.step)
         scores = self._validate()
         train_loss = progress.train_loss_sum / self.steps_per_epoch
         progress.train_loss_sum = 0.0
@@ -120,6 +121,18 @@ class TrainingRun:
         if progress.best_val_loss is None or scores.loss < progress.best_val_loss:
             progress.best_val_loss, progress.best_epoch = scores.loss, progress.epoch
         return self._evaluation(train_loss, scores, text_scores)
+
+    def train_steps(self, count: int) -> None:
+        """Train on the next batches, without the evaluation that ends an epoch.
+
+        Raises:
+            TrialDiverged: a training loss is not finite.
+        """
+        self.model.train()
+        with self._dropout_stream():
+            for _ in range(count):
+                self.progress.train_loss_sum += self._train_step()
+                self.progress.step += 1
 
     def checkpoint(self) -> Checkpoint:
         """What `restore` needs. Shares memory with the run: save it before training on."""

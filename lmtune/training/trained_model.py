@@ -31,6 +31,7 @@ def load_trained_model(
     Raises:
         CheckpointError: the checkpoint is missing, torn, altered, or of another trial or version.
     """
+    weights = checkpoints.load_weights(kind, trial.trial_id)  # first: not every model has any
     model = build_model(
         trial.config.model,
         vocab_size=dataset.vocab_size,
@@ -39,7 +40,7 @@ def load_trained_model(
         seed=0,
     )
     try:
-        model.load_state_dict(checkpoints.load_weights(kind, trial.trial_id))
+        model.load_state_dict(weights)
     except RuntimeError as error:
         raise CheckpointError(
             f"The checkpoint of trial {trial.trial_id} does not fit its model: {error}.\n"

@@ -25,8 +25,9 @@ FOLDER_VARIABLE = "LMTUNE_BENCH_EVENTS"
 
 WATCHED = {
     "lmtune.driver": ("drive",),
+    "lmtune.terminal": ("LiveTable._render",),
     "lmtune.tuning": (),
-    "lmtune.tuning.conductor": ("Conductor.resume",),
+    "lmtune.tuning.conductor": ("Conductor.resume", "Conductor.ended"),
     "lmtune.tuning.runner": ("run_sweep",),
     "lmtune.training.checkpoint": ("CheckpointFolder.save",),
     "lmtune.training.loop": ("train", "TrainingRun.__init__", "TrainingRun.train_epoch"),

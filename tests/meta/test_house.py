@@ -16,7 +16,7 @@ FLOORS = [
     {"spec"},
     {"datasets", "models"},
     {"training"},
-    {"records"},
+    {"records", "planning"},
     {"tracking"},
     {"tuning"},
     {"analysis"},

@@ -24,7 +24,7 @@ def test_unknown_key_is_refused_with_the_known_ones(refusal: Refusal) -> None:
             "type: gtp",
             (
                 "sweep.yaml:4: base.model: `gtp` is not a type of model\n"
-                "  Expected: one of: gpt, transformer, rnn, lstm, gru\n"
+                "  Expected: one of: gpt, transformer, rnn, lstm, gru, instant\n"
                 "  Fix: did you mean `gpt`?"
             ),
         ),

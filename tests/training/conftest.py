@@ -10,11 +10,11 @@ import torch
 
 from lmtune.datasets import Dataset, prepare_text
 from lmtune.spec.dataset import DatasetConfig
-from lmtune.spec.model import AnyModelConfig
+from lmtune.spec.model import AnyModelConfig, InstantConfig
 from lmtune.spec.result import Evaluation
 from lmtune.spec.trial import TrialSpec
 
-MODEL_CONFIGS = get_args(get_args(AnyModelConfig)[0])
+MODEL_CONFIGS = [kind for kind in get_args(get_args(AnyModelConfig)[0]) if kind != InstantConfig]
 MODEL_TYPES = [get_args(config.model_fields["type"].annotation)[0] for config in MODEL_CONFIGS]
 
 DATASET = {
