@@ -56,7 +56,13 @@ def drive(
     mlflow = _mlflow(sweep, folder, project, environment.get("git_commit"))
     observers: list[Observer] = [RecordsObserver(folder), terminal(console, sweep)]
     observers += [mlflow] if mlflow is not None else []
-    conductor = prepare_conductor(sweep, folder=folder, datasets=prepared, observers=observers)
+    conductor = prepare_conductor(
+        sweep,
+        folder=folder,
+        datasets=prepared,
+        observers=observers,
+        say=lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True),
+    )
     for observer in observers:
         observer.sweep_started(sweep, datasets)
     try:
@@ -82,7 +88,14 @@ def _run(
 ) -> SweepOutcome:
     """Run what is left on Ray; without Ray where nothing is."""
     if conductor.is_finished:
-        return SweepOutcome(conductor.results, 0, is_finished=True, signal=None, time_is_up=False)
+        return SweepOutcome(
+            conductor.results,
+            0,
+            is_finished=True,
+            signal=None,
+            time_is_up=False,
+            failures=conductor.failures,
+        )
     cluster = connection.cluster
     slots = cluster.num_slots(sweep.resources)
     console.print(

@@ -12,6 +12,7 @@ from rich.text import Text
 from lmtune.analysis import Summary, answer, floor_lines, variants_header, variants_rows
 from lmtune.analysis.statistics import Verdict
 from lmtune.records import ExperimentFolder
+from lmtune.tuning.failures import ALIKE_IN_A_SWEEP, ALIKE_IN_A_VARIANT
 from lmtune.tuning.runner import SweepOutcome
 
 _STYLES: dict[Verdict, str] = {"better": "green", "worse": "red", "within noise": "dim"}
@@ -49,11 +50,29 @@ def _how_it_ended(outcome: SweepOutcome) -> str:
     ended = f"{_trials(outcome.num_run)} ended in this run"
     if outcome.is_finished:
         return f"{ended}; the sweep is finished."
+    if outcome.failures.broken is not None:
+        return (
+            f"Stopped: {ended}, and {ALIKE_IN_A_SWEEP} trials failed alike before any had finished."
+        )
+    if outcome.failures.stopped and outcome.signal is None and not outcome.time_is_up:
+        names = ", ".join(outcome.failures.stopped)
+        return (
+            f"{ended}. Stopped, because {ALIKE_IN_A_VARIANT} trials failed alike before any had "
+            f"finished: {names}."
+        )
     reason = "The time budget is spent" if outcome.time_is_up else "Interrupted"
     return f"{reason}: {ended}, and what is under way is saved. The same command goes on from here."
 
 
 def _print_failures(outcome: SweepOutcome, folder: ExperimentFolder, console: Console) -> None:
+    for result in outcome.results.values():
+        if result.parts > 1:
+            console.print(
+                Text(
+                    f"Trial {result.trial_id} did not fit into memory: each part of a batch was "
+                    f"computed in {result.parts}, which is the same step but for rounding."
+                )
+            )
     failed = [result for result in outcome.results.values() if result.status == "failed"]
     if not failed:
         return
@@ -61,7 +80,10 @@ def _print_failures(outcome: SweepOutcome, folder: ExperimentFolder, console: Co
     which = first.trial_id if len(failed) == 1 else f"the first of them {first.trial_id}"
     console.print(Text(f"{_trials(len(failed))} failed, {which}:"))
     console.print(Text(first.message), style="red", soft_wrap=True)  # paths in it stay whole
-    console.print(Text(f"The records are in {_shown(folder.trial(first.trial_id).path.parent)}."))
+    where = "in the folder of each" if len(failed) > 1 else "in its folder"
+    console.print(
+        Text(f"error.txt {where} has this, in {_shown(folder.trial(first.trial_id).path.parent)}.")
+    )
     console.print(Text(f"The same command tries {'them' if len(failed) > 1 else 'it'} again."))
 
 

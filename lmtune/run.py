@@ -18,7 +18,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from lmtune.disk import disk_full
 from lmtune.errors import LmtuneError, UserError
+from lmtune.machine import is_disk_full
 from lmtune.spec import read_sweep
 
 DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -44,7 +46,7 @@ def main(
 ) -> None:
     """Run a sweep. The same command again goes on where it ended, and runs only what is missing."""
     try:
-        code = run(spec, overrides or [], address=address, console=Console())
+        code = _run_while_there_is_room(spec, overrides or [], address, Console())
     except LmtuneError as error:
         if debug:
             raise
@@ -60,12 +62,24 @@ def main(
     raise typer.Exit(code)
 
 
+def _run_while_there_is_room(
+    spec: Path, overrides: list[str], address: str | None, console: Console
+) -> int:
+    try:
+        return run(spec, overrides, address=address, console=console)
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        raise disk_full(error, Path.cwd()) from error
+
+
 def run(spec: Path, overrides: list[str], *, address: str | None, console: Console) -> int:
     """Run a sweep in the current directory; the exit code.
 
     Raises:
         UserError: something in the input is wrong; nothing was started.
         SweepError: the sweep as a whole broke.
+        OSError: the disk is full; what was written before is whole.
     """
     project = Path.cwd()
     sweep = read_sweep(spec, overrides)
