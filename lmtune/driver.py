@@ -18,7 +18,7 @@ from lmtune.tracking import MlflowObserver, Observer, RecordsObserver
 from lmtune.training import check_training
 from lmtune.tuning.cluster import ClusterConnection
 from lmtune.tuning.conductor import Conductor
-from lmtune.tuning.runner import SweepOutcome, prepare_conductor, run_sweep
+from lmtune.tuning.runner import SweepOutcome, prepare_conductor, run_sweep, time_left_s
 
 
 def drive(
@@ -87,13 +87,14 @@ def _run(
     console: Console,
 ) -> SweepOutcome:
     """Run what is left on Ray; without Ray where nothing is."""
-    if conductor.is_finished:
+    time_is_up = time_left_s(sweep, folder) == 0
+    if conductor.is_finished or time_is_up:
         return SweepOutcome(
             conductor.results,
             0,
-            is_finished=True,
+            is_finished=conductor.is_finished,
             signal=None,
-            time_is_up=False,
+            time_is_up=time_is_up,
             failures=conductor.failures,
         )
     cluster = connection.cluster

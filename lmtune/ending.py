@@ -36,6 +36,16 @@ def print_ending(
     console.print(Text(summary.sweep.question, style="bold"))
     console.print(Text(answer(summary)))
     console.print(_table(summary, console))
+    if others := folder.sort_out().others:
+        are = "is" if len(others) == 1 else "are"
+        console.print(
+            Text(
+                f"{_trials(len(others))} of earlier versions of the file or the data {are} kept in "
+                "the records and left out here; --why TRIAL says why, such as "
+                f"--why {next(iter(others))}.",
+                style="dim",
+            )
+        )
     for line in floor_lines(summary):
         console.print(Text(line, style="dim"))
     console.print(Text(f"Report   {_shown(folder.report_md)}"))
@@ -60,8 +70,13 @@ def _how_it_ended(outcome: SweepOutcome) -> str:
             f"{ended}. Stopped, because {ALIKE_IN_A_VARIANT} trials failed alike before any had "
             f"finished: {names}."
         )
-    reason = "The time budget is spent" if outcome.time_is_up else "Interrupted"
-    return f"{reason}: {ended}, and what is under way is saved. The same command goes on from here."
+    saved = f"{ended}, and what is under way is saved"
+    if outcome.time_is_up:
+        return (
+            f"The time budget is spent, earlier runs included: {saved}. "
+            "To go on from here, raise budget.time."
+        )
+    return f"Interrupted: {saved}. The same command goes on from here."
 
 
 def _print_failures(outcome: SweepOutcome, folder: ExperimentFolder, console: Console) -> None:

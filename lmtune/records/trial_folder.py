@@ -29,6 +29,14 @@ class Role(Config):
     variant: str
     phase: Phase
     parameters: dict[str, Scalar] = {}
+    study: str = ""
+
+    @classmethod
+    def of(cls, spec: TrialSpec) -> Role:
+        """What a trial's own specification says."""
+        return cls(
+            variant=spec.variant, phase=spec.phase, parameters=spec.parameters, study=spec.study
+        )
 
 
 class _SpecFile(Config):
@@ -53,6 +61,11 @@ class TrialRecord:
     curve: tuple[Evaluation, ...]
     result: TrialResult | None
     roles: tuple[Role, ...] = ()
+
+    @property
+    def all_roles(self) -> tuple[Role, ...]:
+        """All that it was run for."""
+        return (Role.of(self.spec), *self.roles)
 
     @property
     def status(self) -> Status:
@@ -121,7 +134,7 @@ class TrialFolder:
 
         What else it was run for is kept beside it.
         """
-        own = Role(variant=spec.variant, phase=spec.phase)
+        own = Role.of(spec)
         others = [role for role in self._read_roles() if not _is_same(role, own)]
         content = _SpecFile(trial_id=spec.trial_id, spec=spec, facts=facts, roles=tuple(others))
         write_text(self.spec_json, json_text(content.model_dump(mode="json")) + "\n")
@@ -222,9 +235,7 @@ class TrialFolder:
             content = self._read_spec_file()
         except (FileNotFoundError, UserError):
             return []
-        spec = content.spec
-        own = Role(variant=spec.variant, phase=spec.phase, parameters=spec.parameters)
-        return [*content.roles, own]
+        return [*content.roles, Role.of(content.spec)]
 
     def _read_spec_file(self) -> _SpecFile:
         text = self.spec_json.read_text(encoding="utf-8")

@@ -26,7 +26,7 @@ from lmtune.training import trial_facts
 from lmtune.tuning.early_stopping import VariantAsha
 from lmtune.tuning.failures import Failure, Failures
 from lmtune.tuning.going_on import usable_epochs
-from lmtune.tuning.study import VariantStudy
+from lmtune.tuning.study import VariantStudy, close_other_studies
 from lmtune.tuning.variant_search import VariantSearch
 
 FINAL_STATUSES: Mapping[Phase, frozenset[Status]] = {
@@ -89,6 +89,7 @@ class Conductor:
             for variant in sweep.variants
             if variant.parameters
         }
+        close_other_studies(storage, [each.study.name for each in self._searches.values()])
 
     def resume(self) -> None:
         """Bring the sweep to where its records and studies left it. Call it once, first."""
@@ -351,9 +352,11 @@ class Conductor:
     def _tune_trial(self, search: VariantSearch, proposal: FrozenTrial) -> TrialSpec | None:
         """The trial of a proposal; None where no trial can be built from its values."""
         try:
-            return self._trial(search.variant, "tune", self._sweep.seeds.tune[0], proposal.params)
+            seed = self._sweep.seeds.tune[0]
+            trial = self._trial(search.variant, "tune", seed, proposal.params)
         except SpecError:
             return None
+        return trial.model_copy(update={"study": search.study.name})
 
     def _trial(
         self, variant: Variant, phase: Phase, seed: int, parameters: dict[str, Scalar]

@@ -194,10 +194,10 @@ def _survive_the_memory_monitor(tune_controller: TuneController) -> None:
     manager = tune_controller._actor_manager  # noqa: SLF001
     task_failed = manager._actor_task_failed  # noqa: SLF001
 
-    def failed(task: Any, exception: Exception) -> None:  # noqa: ANN401 - Ray has no types
+    def failed(tracked_actor_task: object, exception: Exception) -> None:
         if isinstance(exception, OutOfMemoryError):
             exception = RayActorError(error_msg=f"{_KILLED_FOR_MEMORY}: {exception}")
-        task_failed(task, exception)
+        task_failed(tracked_actor_task=tracked_actor_task, exception=exception)
 
     manager._actor_task_failed = failed  # noqa: SLF001
 

@@ -137,6 +137,12 @@ class _Stop:
                 signal.signal(number, handler)
 
 
+def time_left_s(sweep: SweepSpec, folder: ExperimentFolder) -> float | None:
+    """Seconds of the sweep's budget that its runs have left; None where it has no such budget."""
+    budget_s = sweep.budget.time_s
+    return None if budget_s is None else max(0.0, budget_s - folder.time_spent.read_s())
+
+
 def run_sweep(
     conductor: Conductor,
     sweep: SweepSpec,
@@ -153,6 +159,7 @@ def run_sweep(
     """
     num_before = len(conductor.results)
     stop = _Stop()
+    left_s = time_left_s(sweep, folder)
     tuner = _tuner(
         conductor,
         order=lambda trial: work_order(
@@ -167,7 +174,7 @@ def run_sweep(
         num_slots=cluster.num_slots(sweep.resources),
         stop=stop,
     )
-    with stop.armed(sweep.budget.time_s):
+    with folder.time_spent.running(), stop.armed(left_s):
         try:
             tuner.fit()
         except Exception as error:

@@ -63,7 +63,7 @@ class Actors:
     def __init__(self) -> None:
         self.failed: list[Exception] = []
 
-    def _actor_task_failed(self, task: object, exception: Exception) -> None:
+    def _actor_task_failed(self, tracked_actor_task: object, exception: Exception) -> None:
         assert isinstance(exception, RayActorError)
         self.failed.append(exception)
 
@@ -228,7 +228,8 @@ def test_scheduler_when_ray_kills_a_process_for_its_memory_takes_it_for_one_that
 ) -> None:
     scheduled = Scheduled(made)
     actors = scheduled.controller._actor_manager
-    actors._actor_task_failed("task", OutOfMemoryError("1 worker(s) were killed"))
+    killed = OutOfMemoryError("1 worker(s) were killed")
+    actors._actor_task_failed(tracked_actor_task="task", exception=killed)  # as Tune calls it
     (error,) = actors.failed
     file = tmp_path / "error.txt"
     file.write_text(f"Failure # 1 (occurred at 2026-01-01_00-00-00)\n{error}\n")
