@@ -18,7 +18,7 @@ from lmtune.tracking import MlflowObserver, Observer, RecordsObserver, tracked_f
 from lmtune.training import check_training
 from lmtune.tuning.cluster import ClusterConnection
 from lmtune.tuning.conductor import Conductor
-from lmtune.tuning.runner import SweepOutcome, prepare_conductor, run_sweep
+from lmtune.tuning.runner import SweepOutcome, prepare_conductor, run_sweep, time_left_s
 
 
 def drive(
@@ -56,7 +56,13 @@ def drive(
     mlflow = _mlflow(sweep, folder, project, environment.get("git_commit"))
     observers: list[Observer] = [RecordsObserver(folder), terminal(console, sweep)]
     observers += [mlflow] if mlflow is not None else []
-    conductor = prepare_conductor(sweep, folder=folder, datasets=prepared, observers=observers)
+    conductor = prepare_conductor(
+        sweep,
+        folder=folder,
+        datasets=prepared,
+        observers=observers,
+        say=lambda line: console.print(line, markup=False, highlight=False, soft_wrap=True),
+    )
     for observer in observers:
         observer.sweep_started(sweep, datasets)
     try:
@@ -81,8 +87,16 @@ def _run(
     console: Console,
 ) -> SweepOutcome:
     """Run what is left on Ray; without Ray where nothing is."""
-    if conductor.is_finished:
-        return SweepOutcome(conductor.results, 0, is_finished=True, signal=None, time_is_up=False)
+    time_is_up = time_left_s(sweep, folder) == 0
+    if conductor.is_finished or time_is_up:
+        return SweepOutcome(
+            conductor.results,
+            0,
+            is_finished=conductor.is_finished,
+            signal=None,
+            time_is_up=time_is_up,
+            failures=conductor.failures,
+        )
     cluster = connection.cluster
     slots = cluster.num_slots(sweep.resources)
     console.print(

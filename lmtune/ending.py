@@ -12,6 +12,7 @@ from rich.text import Text
 from lmtune.analysis import Summary, answer, floor_lines, variants_header, variants_rows
 from lmtune.analysis.statistics import Verdict
 from lmtune.records import ExperimentFolder
+from lmtune.tuning.failures import ALIKE_IN_A_SWEEP, ALIKE_IN_A_VARIANT
 from lmtune.tuning.runner import SweepOutcome
 
 _STYLES: dict[Verdict, str] = {"better": "green", "worse": "red", "within noise": "dim"}
@@ -35,6 +36,16 @@ def print_ending(
     console.print(Text(summary.sweep.question, style="bold"))
     console.print(Text(answer(summary)))
     console.print(_table(summary, console))
+    if others := folder.sort_out().others:
+        are = "is" if len(others) == 1 else "are"
+        console.print(
+            Text(
+                f"{_trials(len(others))} of earlier versions of the file or the data {are} kept in "
+                "the records and left out here; --why TRIAL says why, such as "
+                f"--why {next(iter(others))}.",
+                style="dim",
+            )
+        )
     for line in floor_lines(summary):
         console.print(Text(line, style="dim"))
     console.print(Text(f"Report   {_shown(folder.report_md)}"))
@@ -49,11 +60,34 @@ def _how_it_ended(outcome: SweepOutcome) -> str:
     ended = f"{_trials(outcome.num_run)} ended in this run"
     if outcome.is_finished:
         return f"{ended}; the sweep is finished."
-    reason = "The time budget is spent" if outcome.time_is_up else "Interrupted"
-    return f"{reason}: {ended}, and what is under way is saved. The same command goes on from here."
+    if outcome.failures.broken is not None:
+        return (
+            f"Stopped: {ended}, and {ALIKE_IN_A_SWEEP} trials failed alike before any had finished."
+        )
+    if outcome.failures.stopped and outcome.signal is None and not outcome.time_is_up:
+        names = ", ".join(outcome.failures.stopped)
+        return (
+            f"{ended}. Stopped, because {ALIKE_IN_A_VARIANT} trials failed alike before any had "
+            f"finished: {names}."
+        )
+    saved = f"{ended}, and what is under way is saved"
+    if outcome.time_is_up:
+        return (
+            f"The time budget is spent, earlier runs included: {saved}. "
+            "To go on from here, raise budget.time."
+        )
+    return f"Interrupted: {saved}. The same command goes on from here."
 
 
 def _print_failures(outcome: SweepOutcome, folder: ExperimentFolder, console: Console) -> None:
+    for result in outcome.results.values():
+        if result.parts > 1:
+            console.print(
+                Text(
+                    f"Trial {result.trial_id} did not fit into memory: each part of a batch was "
+                    f"computed in {result.parts}, which is the same step but for rounding."
+                )
+            )
     failed = [result for result in outcome.results.values() if result.status == "failed"]
     if not failed:
         return
@@ -61,7 +95,10 @@ def _print_failures(outcome: SweepOutcome, folder: ExperimentFolder, console: Co
     which = first.trial_id if len(failed) == 1 else f"the first of them {first.trial_id}"
     console.print(Text(f"{_trials(len(failed))} failed, {which}:"))
     console.print(Text(first.message), style="red", soft_wrap=True)  # paths in it stay whole
-    console.print(Text(f"The records are in {_shown(folder.trial(first.trial_id).path.parent)}."))
+    where = "in the folder of each" if len(failed) > 1 else "in its folder"
+    console.print(
+        Text(f"error.txt {where} has this, in {_shown(folder.trial(first.trial_id).path.parent)}.")
+    )
     console.print(Text(f"The same command tries {'them' if len(failed) > 1 else 'it'} again."))
 
 

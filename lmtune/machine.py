@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -9,6 +10,14 @@ from pathlib import Path
 
 _GPU_DRIVERS = ("/dev/nvidiactl", "/dev/nvhost-ctrl-gpu", "/dev/nvgpu", "/dev/kfd", "/dev/dxg")
 """Where Linux shows GPUs, those of small boards, of AMD and under WSL included."""
+
+
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def is_disk_full(error: OSError) -> bool:
+    """Whether a file could not be written for want of room: the disk's, a quota's, a limit's."""
+    return error.errno in _DISK_FULL
 
 
 def available_cpus() -> int:

@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from lmtune.disk import disk_full
 from lmtune.errors import LmtuneError, UserError
+from lmtune.machine import is_disk_full
 from lmtune.spec import read_sweep
 from lmtune.spec.plan import RunTime
 
@@ -50,11 +52,22 @@ def main(
     address: Annotated[
         str | None, typer.Option(help="Join the Ray cluster at this address.")
     ] = None,
+    why: Annotated[
+        str | None,
+        typer.Option(metavar="TRIAL", help="Say why a trial is or is not run again, and stop."),
+    ] = None,
+    fresh: Annotated[
+        bool,
+        typer.Option("--fresh", help="Move the experiment aside (nothing is deleted), start anew."),
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Run a sweep. The same command again goes on where it ended, and runs only what is missing."""
     try:
-        code = run(spec, overrides or [], address=address, console=Console())
+        if why is not None:
+            code = _explain(spec, overrides or [], why)
+        else:
+            code = _run_while_there_is_room(spec, overrides or [], address, fresh, Console())
     except LmtuneError as error:
         if debug:
             raise
@@ -70,12 +83,42 @@ def main(
     raise typer.Exit(code)
 
 
-def run(spec: Path, overrides: list[str], *, address: str | None, console: Console) -> int:
+def _run_while_there_is_room(
+    spec: Path, overrides: list[str], address: str | None, fresh: bool, console: Console
+) -> int:
+    try:
+        return run(spec, overrides, address=address, fresh=fresh, console=console)
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        raise disk_full(error, Path.cwd()) from error
+
+
+def _explain(spec: Path, overrides: list[str], trial_id: str) -> int:
+    sweep = read_sweep(spec, overrides)
+    from lmtune.records import ExperimentFolder  # deferred: a mistake in the file is said sooner
+    from lmtune.why import why
+
+    print(why(sweep, ExperimentFolder(Path.cwd() / "experiments" / sweep.name), trial_id))  # noqa: T201
+    return DONE
+
+
+def run(
+    spec: Path, overrides: list[str], *, address: str | None, console: Console, fresh: bool = False
+) -> int:
     """Run a sweep in the current directory; the exit code.
+
+    Args:
+        spec: the sweep file.
+        overrides: of its values.
+        address: of a Ray cluster; a Ray of its own if None.
+        console: where progress is shown.
+        fresh: move what the sweep has done already aside first.
 
     Raises:
         UserError: something in the input is wrong; nothing was started.
         SweepError: the sweep as a whole broke.
+        OSError: the disk is full; what was written before is whole.
     """
     started_s = time.monotonic()
     project = Path.cwd()
@@ -102,6 +145,9 @@ def run(spec: Path, overrides: list[str], *, address: str | None, console: Conso
     from lmtune.tuning.cluster import ClusterConnection
 
     folder = ExperimentFolder(project / "experiments" / sweep.name)
+    if fresh and folder.path.exists():
+        aside = folder.move_aside()
+        console.print(f"What was there is in {aside.relative_to(project)}.", highlight=False)
     with folder.hold(), ClusterConnection(address) as connection:
         if not folder.summary_json.exists():  # else there may be nothing left to run
             console.print(f"{describe(sweep)}. Starting Ray ...", highlight=False, markup=False)

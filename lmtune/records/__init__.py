@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from lmtune.records.environment import describe_environment
 from lmtune.records.experiment_folder import DatasetFacts, ExperimentFolder
+from lmtune.records.lock import holder_of
+from lmtune.records.roles import Membership
 from lmtune.records.tables import (
     CURVE_COLUMNS,
     TRIAL_COLUMNS,
@@ -22,11 +24,13 @@ __all__ = [
     "TRIAL_COLUMNS",
     "DatasetFacts",
     "ExperimentFolder",
+    "Membership",
     "Role",
     "TrialFolder",
     "TrialRecord",
     "curves_table",
     "describe_environment",
+    "holder_of",
     "swept_paths",
     "trials_table",
     "write_tables",

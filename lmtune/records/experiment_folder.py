@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,7 +16,8 @@ from lmtune.credentials import mask_logins
 from lmtune.errors import Problem, UserError
 from lmtune.records.files import append_line, json_text, parse, read_lines, write_text
 from lmtune.records.lock import hold_lock
-from lmtune.records.roles import by_role
+from lmtune.records.roles import Belonging, Membership
+from lmtune.records.time_spent import TimeSpent
 from lmtune.records.trial_folder import TrialFolder, TrialRecord
 from lmtune.spec.config import Config
 from lmtune.spec.plan import Plan, RunTime
@@ -131,6 +134,11 @@ class ExperimentFolder:
         return self.path / "test_reads.jsonl"
 
     @property
+    def time_spent(self) -> TimeSpent:
+        """How long the runs of the sweep took so far."""
+        return TimeSpent(self.path / "time_spent.json")
+
+    @property
     def lock(self) -> Path:
         """Locked by the command that works in the folder."""
         return self.path / ".lock"
@@ -142,6 +150,21 @@ class ExperimentFolder:
             UserError: on entering, if another process holds the folder; it is left alone.
         """
         return hold_lock(self.lock)
+
+    def move_aside(self) -> Path:
+        """Rename the folder, which is kept, so that the sweep starts afresh; where it is now.
+
+        Raises:
+            UserError: another process holds the folder; it is left alone.
+        """
+        now = datetime.now()
+        with self.hold():
+            for second in count():
+                stamp = (now + timedelta(seconds=second)).strftime("%Y%m%d-%H%M%S")
+                aside = self.path.with_name(f"{self.path.name}.old-{stamp}")
+                if not aside.exists():
+                    break
+            return self.path.rename(aside)
 
     def trial(self, trial_id: str) -> TrialFolder:
         """The folder of a trial, whether it exists or not."""
@@ -224,18 +247,17 @@ class ExperimentFolder:
         return self._read_resolved().datasets
 
     def read_trials(self) -> list[TrialRecord]:
-        """The trials of the sweep's variants: by variant, tune before confirm, by seed, by id.
+        """The trials of the sweep: by variant, tune before confirm, by seed, by id.
 
-        A trial that serves several variants is there for each of them.
+        Those of earlier versions of the sweep's file, or of its data, are left out. A trial that
+        serves several variants is there for each of them.
 
         Raises:
             UserError: as `read_sweep`, or a trial's record is not readable.
         """
-        sweep = self.read_sweep()
-        rank = {variant.name: number for number, variant in enumerate(sweep.variants)}
-        records = [record for folder in self.trials() for record in by_role(folder.read(), sweep)]
+        rank = {variant.name: n for n, variant in enumerate(self.read_sweep().variants)}
         return sorted(
-            (record for record in records if record.spec.variant in rank),
+            self.sort_out().records,
             key=lambda record: (
                 rank[record.spec.variant],
                 _PHASES.index(record.spec.phase),
@@ -243,6 +265,17 @@ class ExperimentFolder:
                 record.spec.trial_id,
             ),
         )
+
+    def sort_out(self) -> Belonging:
+        """Which of all trials are those of the sweep as it was understood last.
+
+        Raises:
+            UserError: as `read_trials`.
+        """
+        resolved = self._read_resolved()
+        fingerprints = {name: facts.fingerprint for name, facts in resolved.datasets.items()}
+        membership = Membership(self.read_sweep(), fingerprints)
+        return membership.sort_out(folder.read() for folder in self.trials())
 
     def _read_resolved(self) -> _Resolved:
         try:

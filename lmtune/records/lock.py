@@ -40,20 +40,36 @@ def hold_lock(path: Path) -> Iterator[None]:
             file.truncate(0)
 
 
+def holder_of(path: Path) -> str | None:
+    """Who holds a lock file, in words; None where nobody does."""
+    try:
+        with path.open("r", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return _who(file.read())
+    except FileNotFoundError:
+        pass
+    return None
+
+
 def _holder() -> str:
     since = datetime.now().astimezone().isoformat(timespec="seconds")
     return json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since})
 
 
-def _held(path: Path, content: str) -> Problem:
+def _who(content: str) -> str:
     try:
         holder = json.loads(content)
-        who = f"process {holder['pid']} on {holder['host']}, since {holder['since']}"
+        return f"process {holder['pid']} on {holder['host']}, since {holder['since']}"
     except (ValueError, KeyError, TypeError):  # it has the lock, and has not yet said who it is
-        who = "another process"
+        return "another process"
+
+
+def _held(path: Path, content: str) -> Problem:
     return Problem(
         where=str(path.parent),
-        what=f"the experiment is in use by {who}",
+        what=f"the experiment is in use by {_who(content)}",
         expected="one command at a time in an experiment",
         fix="wait until it ends, or stop it; or give this sweep another name",
     )

@@ -1,45 +1,153 @@
-"""A trial that serves several variants or phases of a sweep: the records hold it once."""
+"""What of the records belongs to a sweep as it now is, and why the rest does not.
+
+The records keep every trial that a sweep of the name ever ran. A trial that serves several
+variants or phases is recorded once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from lmtune.errors import SpecError
 from lmtune.records.trial_folder import Role, TrialRecord
+from lmtune.spec.identity import study_name
+from lmtune.spec.paths import flattened
 from lmtune.spec.sweep import SweepSpec, Variant
-from lmtune.spec.trial import TrialConfig
+from lmtune.spec.trial import Scalar, TrialConfig
+
+_SHOWN = 3
 
 
-def by_role(record: TrialRecord, sweep: SweepSpec) -> Iterator[TrialRecord]:
-    """The record, once for each variant and phase of the sweep that it serves.
+@dataclass(frozen=True)
+class Belonging:
+    """Which trials are those of a sweep.
 
-    Almost every trial has served one. Where it has served several, those that the sweep does not
-    ask for any more, since its file was edited, are left out.
+    Attributes:
+        records: of the sweep, once for each variant and phase that a trial serves.
+        others: trials that the sweep does not ask for any more, since its file or its data was
+            edited, with the reason, by id.
     """
-    if not record.roles:
-        yield record
-        return
-    spec = record.spec
-    own = Role(variant=spec.variant, phase=spec.phase, parameters=spec.parameters)
-    variants = {variant.name: variant for variant in sweep.variants}
-    for role in (own, *record.roles):
-        variant = variants.get(role.variant)
-        config = variant and _asked_for(record, role, sweep, variant)
-        if config:
-            changes = {**dict(role), "config": config}
-            yield replace(record, spec=spec.model_copy(update=changes), roles=())
+
+    records: tuple[TrialRecord, ...]
+    others: dict[str, str]
 
 
-def _asked_for(
-    record: TrialRecord, role: Role, sweep: SweepSpec, variant: Variant
-) -> TrialConfig | None:
-    """The trial's configuration as the variant has it; None where the sweep has no such trial."""
-    seeds = sweep.seeds.tune if role.phase == "tune" else sweep.seeds.confirm
-    if record.spec.seed not in seeds or role.parameters.keys() != variant.parameters.keys():
-        return None
-    try:
-        config = variant.trial_config(role.parameters)
-    except SpecError:
-        return None
-    return config if config.content() == record.spec.config.content() else None
+class Membership:
+    """Tells the trials of a sweep from those of earlier versions of its file.
+
+    Args:
+        sweep: as it now is.
+        fingerprints: of the data of each variant's own configuration, by the variant's name.
+    """
+
+    def __init__(self, sweep: SweepSpec, fingerprints: Mapping[str, str]) -> None:
+        self._sweep = sweep
+        self._fingerprints = fingerprints
+        self._variants = {variant.name: variant for variant in sweep.variants}
+        self._configs: dict[tuple[str, tuple[tuple[str, Scalar], ...]], TrialConfig | None] = {}
+
+    def sort_out(self, records: Iterable[TrialRecord]) -> Belonging:
+        """Which of the records belong to the sweep.
+
+        A confirm trial whose values came from a search that has changed since goes with it.
+        """
+        kept: list[TrialRecord] = []
+        others: dict[str, str] = {}
+        given_up: set[tuple[str, str]] = set()
+        for record in records:
+            mine = list(self._by_role(record))
+            kept += mine
+            if not mine:
+                role = Role.of(record.spec)
+                others[record.spec.trial_id] = self.why_not(record, role)
+                if role.phase == "tune":
+                    given_up.add(_searched(role))
+        found = {_searched(Role.of(each.spec)) for each in kept if each.spec.phase == "tune"}
+        for record in list(kept):
+            role = Role.of(record.spec)
+            if role.phase == "confirm" and _searched(role) in given_up - found:
+                kept.remove(record)
+                if not any(record.spec.trial_id == each.spec.trial_id for each in kept):
+                    reason = "its values were found by a search that has been changed since"
+                    others[record.spec.trial_id] = reason
+        return Belonging(tuple(kept), others)
+
+    def why_not(self, record: TrialRecord, role: Role) -> str:
+        """Why the sweep does not ask for a trial in a role; empty where it does."""
+        spec, variant = record.spec, self._variants.get(role.variant)
+        if variant is None:
+            return f"there is no variant `{role.variant}` any more"
+        seeds = self._sweep.seeds
+        asked = seeds.tune if role.phase == "tune" else seeds.confirm
+        if spec.seed not in asked:
+            return f"seed {spec.seed} is none of the {role.phase} seeds, {list(asked)}"
+        if role.parameters.keys() != variant.parameters.keys():
+            return (
+                f"variant `{role.variant}` searches {_listed(variant.parameters)} now, and this "
+                f"trial is from a search of {_listed(role.parameters)}"
+            )
+        config = self._config(variant, role)
+        if config is None:
+            return "its values do not go together with the rest of the file any more"
+        if config.content() != spec.config.content():
+            return _difference(spec.config, config)
+        return self._why_other_data_or_search(record, role, variant)
+
+    def _why_other_data_or_search(self, record: TrialRecord, role: Role, variant: Variant) -> str:
+        fingerprint = self._fingerprints.get(variant.name)
+        if fingerprint is None:
+            return ""
+        is_own = record.spec.config.dataset == variant.config.dataset  # else it is searched
+        if is_own and record.spec.data_fingerprint != fingerprint:
+            return "the text that its data was prepared from has changed"
+        if role.phase == "tune" and role.study:
+            name = study_name(
+                variant,
+                method=self._sweep.method,
+                seed=self._sweep.seeds.tune[0],
+                metric=self._sweep.metric,
+                data_fingerprint=fingerprint,
+            )
+            if role.study != name:
+                return "it was proposed by a search with another method, metric, range or seed"
+        return ""
+
+    def _by_role(self, record: TrialRecord) -> Iterator[TrialRecord]:
+        """The record, once for each variant and phase of the sweep that it serves."""
+        for role in record.all_roles:
+            if not self.why_not(record, role):
+                config = self._config(self._variants[role.variant], role)
+                changes = {**dict(role), "config": config}
+                yield replace(record, spec=record.spec.model_copy(update=changes), roles=())
+
+    def _config(self, variant: Variant, role: Role) -> TrialConfig | None:
+        """The configuration as the variant has it; None where it cannot be built."""
+        key = (variant.name, tuple(role.parameters.items()))
+        if key not in self._configs:
+            try:
+                self._configs[key] = variant.trial_config(role.parameters)
+            except SpecError:
+                self._configs[key] = None
+        return self._configs[key]
+
+
+def _searched(role: Role) -> tuple[str, str]:
+    """A variant and the values that were searched in it."""
+    return role.variant, repr(sorted(role.parameters.items()))
+
+
+def _difference(then: TrialConfig, now: TrialConfig) -> str:
+    """The fields that differ, with their values."""
+    before, after = dict(flattened(then.content())), dict(flattened(now.content()))
+    paths = [path for path in before | after if before.get(path) != after.get(path)]
+    shown = [
+        f"{path} is {after.get(path)} in the file and was {before.get(path)}"
+        for path in paths[:_SHOWN]
+    ]
+    more = f" and {len(paths) - _SHOWN} more differ" if len(paths) > _SHOWN else ""
+    return ", ".join(shown) + more
+
+
+def _listed(paths: Iterable[str]) -> str:
+    return ", ".join(paths) or "nothing"

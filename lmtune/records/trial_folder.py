@@ -19,7 +19,7 @@ from lmtune.records.files import (
     write_text,
 )
 from lmtune.spec.config import Config
-from lmtune.spec.result import Evaluation, Status, TrialFacts, TrialResult
+from lmtune.spec.result import Evaluation, Retry, Status, TrialFacts, TrialResult
 from lmtune.spec.trial import Phase, Scalar, TrialSpec
 
 
@@ -29,6 +29,14 @@ class Role(Config):
     variant: str
     phase: Phase
     parameters: dict[str, Scalar] = {}
+    study: str = ""
+
+    @classmethod
+    def of(cls, spec: TrialSpec) -> Role:
+        """What a trial's own specification says."""
+        return cls(
+            variant=spec.variant, phase=spec.phase, parameters=spec.parameters, study=spec.study
+        )
 
 
 class _SpecFile(Config):
@@ -53,6 +61,11 @@ class TrialRecord:
     curve: tuple[Evaluation, ...]
     result: TrialResult | None
     roles: tuple[Role, ...] = ()
+
+    @property
+    def all_roles(self) -> tuple[Role, ...]:
+        """All that it was run for."""
+        return (Role.of(self.spec), *self.roles)
 
     @property
     def status(self) -> Status:
@@ -102,6 +115,16 @@ class TrialFolder:
         return self.path / "result.json"
 
     @property
+    def retries_jsonl(self) -> Path:
+        """A line for each attempt that failed and was followed by another."""
+        return self.path / "retries.jsonl"
+
+    @property
+    def error_txt(self) -> Path:
+        """The traceback of a trial that failed; missing for others."""
+        return self.path / "error.txt"
+
+    @property
     def checkpoints(self) -> Path:
         """The folder of the trial's checkpoints, which the training room fills."""
         return self.path / "checkpoints"
@@ -111,7 +134,7 @@ class TrialFolder:
 
         What else it was run for is kept beside it.
         """
-        own = Role(variant=spec.variant, phase=spec.phase)
+        own = Role.of(spec)
         others = [role for role in self._read_roles() if not _is_same(role, own)]
         content = _SpecFile(trial_id=spec.trial_id, spec=spec, facts=facts, roles=tuple(others))
         write_text(self.spec_json, json_text(content.model_dump(mode="json")) + "\n")
@@ -157,6 +180,10 @@ class TrialFolder:
         if self.curve_jsonl.exists():
             with self.curve_jsonl.open("rb") as curve:
                 os.fsync(curve.fileno())
+        if result.status == "failed":
+            write_text(self.error_txt, result.message + "\n")
+        else:
+            self.error_txt.unlink(missing_ok=True)
         write_text(self.result_json, json_text(result.model_dump(mode="json")) + "\n")
 
     def read_result(self) -> TrialResult | None:
@@ -170,6 +197,21 @@ class TrialFolder:
         except FileNotFoundError:
             return None
         return parse_numbers(TrialResult, text, where=str(self.result_json), fix=self._fix)
+
+    def append_retry(self, retry: Retry) -> None:
+        """Note an attempt that failed."""
+        append_line(self.retries_jsonl, json_text(retry.model_dump(mode="json"), indent=None))
+
+    def read_retries(self) -> list[Retry]:
+        """The attempts that failed, of all runs of the sweep.
+
+        Raises:
+            UserError: a line is not readable.
+        """
+        return [
+            parse(Retry, line, where=f"{self.retries_jsonl}:{number}", fix=self._fix)
+            for number, line in enumerate(read_lines(self.retries_jsonl), start=1)
+        ]
 
     def read(self) -> TrialRecord:
         """All of the trial's records.
@@ -193,9 +235,7 @@ class TrialFolder:
             content = self._read_spec_file()
         except (FileNotFoundError, UserError):
             return []
-        spec = content.spec
-        own = Role(variant=spec.variant, phase=spec.phase, parameters=spec.parameters)
-        return [*content.roles, own]
+        return [*content.roles, Role.of(content.spec)]
 
     def _read_spec_file(self) -> _SpecFile:
         text = self.spec_json.read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ from lmtune.spec.config import Config, Conflict, NonNegativeInt, PositiveFloat, 
 from lmtune.spec.match import MatchEntry
 from lmtune.spec.names import check_sweep_name
 from lmtune.spec.search import Asha, Distribution, Method
-from lmtune.spec.sweep import Metric, Resources, Tracking
+from lmtune.spec.sweep import Metric, OnFailure, Resources, Tracking
 from lmtune.spec.trial import TrialConfig
 
 MAX_SEEDS = 1000
@@ -126,6 +126,7 @@ class SweepFile(Config):
         SeedsEntry, BeforeValidator(_counted, json_schema_input_type=int | SeedsEntry)
     ] = SeedsEntry()
     resources: Resources = Resources()
+    on_failure: OnFailure = OnFailure()
     tracking: Tracking = Tracking()
 
 

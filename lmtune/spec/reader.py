@@ -173,6 +173,7 @@ def _assembled(
         seeds=seeds,
         resources=file.resources,
         tracking=file.tracking,
+        on_failure=file.on_failure,
         match=_match(file),
         overrides=overrides,
     )

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from lmtune.spec.config import Config, NonNegativeInt
+from lmtune.spec.config import Config, NonNegativeInt, PositiveInt
 
 Status = Literal["completed", "stopped", "diverged", "failed", "interrupted"]
 
@@ -62,3 +62,18 @@ class TrialResult(Config):
     facts: TrialFacts
     train_time_s: float = Field(description="elapsed_s of the last evaluation")
     message: str = Field(default="", description="why, for diverged and failed")
+    retries: NonNegativeInt = Field(
+        default=0, description="attempts that failed before, in all runs"
+    )
+    parts: PositiveInt = Field(
+        default=1,
+        description="that each part of a batch was cut into, since it did not fit into memory",
+    )
+
+
+class Retry(Config):
+    """An attempt at a trial that failed, after which the trial was tried again."""
+
+    epochs_done: NonNegativeInt
+    message: str = Field(description="the traceback, or what is known of a process that died")
+    parts: PositiveInt = Field(default=1, description="of the next attempt, as in TrialResult")

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from lmtune.errors import SpecError
-from lmtune.spec.config import Config, Conflict, NonNegativeFloat, PositiveInt
+from lmtune.spec.config import Config, Conflict, NonNegativeFloat, NonNegativeInt, PositiveInt
 from lmtune.spec.match import Match, Matched
 from lmtune.spec.paths import with_value
 from lmtune.spec.problems import Problems
@@ -79,6 +79,14 @@ class Resources(Config):
                 fix=f"write {int(gpu)} or {int(gpu) + 1}",
             )
         return gpu
+
+
+class OnFailure(Config):
+    """What follows when a trial's process dies or raises."""
+
+    retries: NonNegativeInt = Field(
+        default=2, description="of one trial in one run of the sweep, from its last checkpoint"
+    )
 
 
 class MlflowTracking(Config):
@@ -154,6 +162,7 @@ class SweepSpec(Config):
     seeds: Seeds
     resources: Resources
     tracking: Tracking
+    on_failure: OnFailure = OnFailure()
     match: Match | None = Field(default=None, description="None where widths are as the file says")
     overrides: tuple[str, ...] = Field(default=(), description="the --set options, as given")
 

@@ -117,6 +117,7 @@ class TrialSpec(Config):
         default={}, description="the searched values by dotted path"
     )
     data_fingerprint: str = Field(description="content hash of the token arrays")
+    study: str = Field(default="", description="that proposed it; empty for a confirm trial")
 
     @cached_property
     def trial_id(self) -> str:

@@ -1,6 +1,6 @@
 """Replace a folder of files so that, whenever the machine stops, the old or the new is found whole.
 
-Beside `folder` there may be `folder.new`, being written, and `folder.old`, about to be deleted.
+Beside `folder` there may be `folder.new`, being written, and `folder.old`, what was there before.
 Only one process may write a folder at a time.
 """
 
@@ -12,8 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 
-def replace_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+def replace_folder(folder: Path, files: Mapping[str, bytes], *, keep_old: bool = False) -> None:
     """Make `folder` hold these files and no others; its parent is made where it is missing.
+
+    Args:
+        folder: to be replaced.
+        files: content by name.
+        keep_old: leave what was there before beside it, until the next replacement.
 
     Raises:
         OSError: the disk is full, say; the old content stays.
@@ -21,17 +26,37 @@ def replace_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     new, old = _beside(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     _remove(new)
-    if folder.exists():
+    if folder.exists() and not keep_old:
         _remove(old)  # Only rubbish here; where `folder` is missing, `old` is the content.
     new.mkdir()
-    for name, content in files.items():
-        _write_through(new / name, content)
-    _sync_folder(new)
+    try:
+        for name, content in files.items():
+            _write_through(new / name, content)
+        _sync_folder(new)
+    except OSError:
+        _remove(new)  # what of it did fit takes the room that others need
+        raise
     if folder.exists():
+        _remove(old)
         folder.rename(old)
     new.rename(folder)
     _sync_folder(folder.parent)
-    _remove(old)
+    if not keep_old:
+        _remove(old)
+
+
+def put_back(folder: Path) -> None:
+    """Give up the content of `folder` for what was kept of before, or for none.
+
+    A kill in between leaves what was before.
+    """
+    _, old = _beside(folder)
+    if not folder.exists():
+        _remove(old)  # it was the content
+        return
+    _remove(folder)
+    if old.exists():
+        old.rename(folder)
 
 
 def whole_folder(folder: Path) -> Path | None:

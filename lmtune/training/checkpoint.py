@@ -1,8 +1,9 @@
 """Checkpoints: what restores a run to the bit, in safetensors and JSON only.
 
-A trial's checkpoint folder holds `last/`, the run after its last epoch, and `best/`, the weights
-of the epoch with the lowest validation loss. Each is replaced as a whole, and each tensor file is
-read only if it has the checksum that `state.json` beside it gives.
+A trial's checkpoint folder holds `last/`, the run as it was last saved, `last.old/`, the same of
+the time before, and `best/`, the weights of the epoch with the lowest validation loss. Each is
+replaced as a whole, and each tensor file is read only if it has the checksum that `state.json`
+beside it gives.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from torch import Tensor
 
 from lmtune.errors import CheckpointError
 from lmtune.spec.config import Config
-from lmtune.training.atomic_folder import replace_folder, whole_folder
+from lmtune.training.atomic_folder import put_back, replace_folder, whole_folder
 
 WEIGHTS_FILE = "model.safetensors"
 TENSORS_FILE = "state.safetensors"
@@ -124,6 +125,32 @@ class CheckpointFolder:
         tensors = format_tensors(checkpoint.tensors)
         self._replace("last", checkpoint, {WEIGHTS_FILE: weights, TENSORS_FILE: tensors})
 
+    def go_back(self, trial_id: str, most_epochs: int) -> list[str]:
+        """Go back to the last checkpoint that is whole, and to nothing where none is.
+
+        Args:
+            trial_id: whose checkpoints they are.
+            most_epochs: that are known of the run: a checkpoint of more is given up as well.
+
+        Returns:
+            What was found spoilt, a line each.
+        """
+        words = []
+        last = self.path / "last"
+        while (folder := whole_folder(last)) is not None:
+            try:
+                state = _read_own_state(folder, trial_id)
+                for name in state.sha256:
+                    _read_content(folder, name, state)
+            except CheckpointError as error:
+                words.append(f"{str(error).partition(chr(10))[0]} The one before is used instead.")
+            else:
+                if state.progress.epoch <= most_epochs:
+                    return words
+            put_back(last)
+        self.discard()
+        return words
+
     def discard(self) -> None:
         """Delete all of them: the trial starts anew."""
         shutil.rmtree(self.path, ignore_errors=True)
@@ -163,7 +190,8 @@ class CheckpointFolder:
             sha256={name: _sha256(content) for name, content in files.items()},
         )
         text = state.seal().model_dump_json(indent=2) + "\n"
-        replace_folder(self.path / kind, {**files, STATE_FILE: text.encode()})
+        content = {**files, STATE_FILE: text.encode()}
+        replace_folder(self.path / kind, content, keep_old=kind == "last")
 
 
 def _read_own_state(folder: Path, trial_id: str) -> _State:
@@ -188,16 +216,21 @@ def _read_state(folder: Path) -> _State:
 
 
 def _read_tensors(folder: Path, name: str, state: _State) -> dict[str, Tensor]:
+    content = _read_content(folder, name, state)
+    try:
+        return parse_tensors(content)
+    except SafetensorError as error:
+        raise _altered(folder / name, f"it is no safetensors file ({error})") from error
+
+
+def _read_content(folder: Path, name: str, state: _State) -> bytes:
     path = folder / name
     content = _read_bytes(path)
     if _is_pickle(content):
         raise _altered(path, "it is no safetensors file but a pickle, which may run any code")
     if _sha256(content) != state.sha256.get(name):
         raise _altered(path, f"it does not have the checksum in {STATE_FILE}")
-    try:
-        return parse_tensors(content)
-    except SafetensorError as error:
-        raise _altered(path, f"it is no safetensors file ({error})") from error
+    return content
 
 
 def _is_pickle(content: bytes) -> bool:

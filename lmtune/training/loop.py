@@ -37,6 +37,7 @@ def train(
     *,
     device: torch.device | str = "cpu",
     checkpoints: CheckpointFolder | None = None,
+    parts: int = 1,
 ) -> Iterator[Evaluation]:
     """Train a trial and yield an evaluation after each epoch.
 
@@ -48,6 +49,14 @@ def train(
     The numbers follow from the trial, the data, the kind of device and the number of threads; not
     from torch's global generator, which is left as it was.
 
+    Args:
+        trial: what to train.
+        dataset: prepared from its section.
+        device: where to.
+        checkpoints: the trial's; none are written if None.
+        parts: that each part of a batch is cut into, where it does not fit into memory otherwise.
+            The step is the same but for rounding.
+
     Raises:
         TrialDiverged: a loss is not finite; the update from it was not made.
         CheckpointError: `last/` is torn, altered, or of another trial or kind of device.
@@ -56,7 +65,7 @@ def train(
     if formula is not None:
         yield from evaluations_by_formula(trial, dataset, formula)
         return
-    run = TrainingRun(trial, dataset, torch.device(device))
+    run = TrainingRun(trial, dataset, torch.device(device), parts=parts)
     if checkpoints is not None:
         checkpoint = checkpoints.load(trial.trial_id)
         if checkpoint is not None:
@@ -77,12 +86,18 @@ class TrainingRun:
     """
 
     def __init__(
-        self, trial: TrialSpec, dataset: Dataset | PairsDataset, device: torch.device
+        self,
+        trial: TrialSpec,
+        dataset: Dataset | PairsDataset,
+        device: torch.device,
+        *,
+        parts: int = 1,
     ) -> None:
         _prepare_process(device)
         config = trial.config
         init_seed, data_seed, dropout_seed = _stream_seeds(trial.seed)
         self.trial = trial
+        self.num_parts = config.training.accumulation_steps * parts
         self.dataset = dataset
         self.device = device
         self.model = build_model(
@@ -191,10 +206,9 @@ class TrainingRun:
 
     def _backward(self, batch: Batch) -> float:
         """Add the gradient of the batch's mean loss a token, in as many parts as asked for."""
-        training = self.trial.config.training
-        use_bf16 = training.precision == "bf16"
+        use_bf16 = self.trial.config.training.precision == "bf16"
         loss = torch.zeros((), device=self.device)
-        for part in batch.parts(training.accumulation_steps):
+        for part in batch.parts(self.num_parts):
             with torch.autocast(self.device.type, torch.bfloat16, enabled=use_bf16):
                 logits_MO, targets_M = part.predict(self.model)
             # Divided by the tokens of the whole batch: the parts' gradients add up to its mean.

@@ -8,24 +8,26 @@ queued as soon as its last tune trial has ended.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
 from lmtune.datasets import Dataset, PairsDataset
-from lmtune.errors import CheckpointError, SpecError
-from lmtune.records import ExperimentFolder, TrialFolder
+from lmtune.errors import SpecError
+from lmtune.records import ExperimentFolder
 from lmtune.spec.dataset import DatasetConfig
 from lmtune.spec.result import Evaluation, Status, TrialFacts, TrialResult
 from lmtune.spec.sweep import SweepSpec, Variant
 from lmtune.spec.trial import Phase, Scalar, TrialConfig, TrialSpec
 from lmtune.tracking import Observer
-from lmtune.training import CheckpointFolder, trial_facts
+from lmtune.training import trial_facts
 from lmtune.tuning.early_stopping import VariantAsha
-from lmtune.tuning.study import VariantStudy
+from lmtune.tuning.failures import Failure, Failures
+from lmtune.tuning.going_on import usable_epochs
+from lmtune.tuning.study import VariantStudy, close_other_studies
+from lmtune.tuning.variant_search import VariantSearch
 
 FINAL_STATUSES: Mapping[Phase, frozenset[Status]] = {
     "tune": frozenset({"completed", "stopped", "diverged"}),
@@ -44,25 +46,6 @@ class Datasets(Protocol):
         """The prepared dataset of a configuration."""
 
 
-@dataclass
-class VariantSearch:
-    """One variant's tune phase."""
-
-    variant: Variant
-    study: VariantStudy
-    asha: VariantAsha | None
-    open: dict[str, FrozenTrial] = field(default_factory=dict)
-    """Proposals whose outcome the study has not been told, by trial id."""
-    tuned: dict[str, TrialSpec] = field(default_factory=dict)
-    """Trials that ended, by trial id."""
-    is_confirmed: bool = False
-
-    @property
-    def is_over(self) -> bool:
-        """Nothing runs and nothing is left to propose."""
-        return not self.open and self.study.num_left == 0
-
-
 class Conductor:
     """Hands out the trials of a sweep and takes in what becomes of them.
 
@@ -72,6 +55,10 @@ class Conductor:
         datasets: prepared data by configuration.
         storage: of the Optuna studies.
         observers: told of everything, in this order.
+        say: shows a person a line about what is not as it should be.
+
+    Attributes:
+        failures: of trials, and what they put an end to.
     """
 
     def __init__(
@@ -82,7 +69,10 @@ class Conductor:
         datasets: Datasets,
         storage: BaseStorage,
         observers: Sequence[Observer],
+        say: Callable[[str], None],
     ) -> None:
+        self.failures = Failures(sweep.on_failure.retries)
+        self._say = say
         self._sweep = sweep
         self._folder = folder
         self._datasets = datasets
@@ -90,6 +80,7 @@ class Conductor:
         self._curves: dict[str, list[Evaluation]] = {}
         self._results: dict[str, TrialResult] = {}
         self._running: dict[str, TrialSpec] = {}
+        self._retried: deque[TrialSpec] = deque()  # of the running, to be handed out again
         self._queue: deque[TrialSpec] = deque()
         # What each queued or running trial is for: variants may ask for the same, by trial id.
         self._roles: dict[str, list[TrialSpec]] = {}
@@ -98,6 +89,7 @@ class Conductor:
             for variant in sweep.variants
             if variant.parameters
         }
+        close_other_studies(storage, [each.study.name for each in self._searches.values()])
 
     def resume(self) -> None:
         """Bring the sweep to where its records and studies left it. Call it once, first."""
@@ -107,17 +99,26 @@ class Conductor:
 
     @property
     def num_running(self) -> int:
-        """Trials that were handed out and have not ended."""
-        return len(self._running)
+        """Trials that are handed out and have not ended."""
+        return len(self._running) - len(self._retried)
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Nothing runs, and there is nothing more to hand out."""
+        if self.num_running:
+            return False
+        if self.failures.broken is not None:
+            return True
+        return not (self._retried or self._queue) and all(
+            search.is_over or name in self.failures.stopped
+            for name, search in self._searches.items()
+        )
 
     @property
     def is_finished(self) -> bool:
-        """Nothing runs and nothing is left to run."""
-        return (
-            not self._running
-            and not self._queue
-            and all(search.is_over for search in self._searches.values())
-        )
+        """Nothing runs and nothing of the sweep is left to run."""
+        failures = self.failures
+        return self.is_exhausted and not failures.stopped and failures.broken is None
 
     @property
     def results(self) -> dict[str, TrialResult]:
@@ -126,9 +127,18 @@ class Conductor:
 
     def next_trial(self) -> TrialSpec | None:
         """A trial to run now; None where there is none, or none before a running one ends."""
+        if self.failures.broken is not None:
+            return None
+        if self._retried:
+            return self._retried.popleft()
         if not self._queue:
             self._propose()
         return self._start(self._queue.popleft()) if self._queue else None
+
+    def num_parts(self, trial: TrialSpec) -> int:
+        """Into how many parts each part of a batch is cut, since it did not fit into memory."""
+        retries = self._folder.trial(trial.trial_id).read_retries()
+        return retries[-1].parts if retries else 1
 
     def evaluated(self, trial: TrialSpec, evaluation: Evaluation) -> bool:
         """Take in an evaluation of a running trial; whether the trial should go on."""
@@ -139,6 +149,23 @@ class Conductor:
             observer.trial_evaluated(trial, evaluation)
         kept = [self._is_kept(role, evaluation) for role in self._roles[trial.trial_id]]
         return any(kept)
+
+    def failed(self, trial: TrialSpec, failure: Failure) -> None:
+        """Take in that an attempt at a running trial failed: it is tried again, or has failed."""
+        recorded = self._folder.trial(trial.trial_id)
+        curve = self._curves[trial.trial_id]
+        retry = self.failures.retry(trial, failure, recorded.read_retries(), len(curve))
+        if retry is None:
+            self.ended(trial, "failed", failure.message)
+            return
+        recorded.append_retry(retry)
+        epochs = usable_epochs(recorded, len(curve), self._say)
+        smaller = f", in {retry.parts} times as many parts" if failure.is_out_of_memory else ""
+        self._say(
+            f"{trial.variant} {trial.phase} {trial.trial_id} is tried again from epoch {epochs}"
+            f"{smaller}: {failure.reason}"
+        )
+        self._retried.append(trial)
 
     def ended(self, trial: TrialSpec, status: Status, message: str = "") -> None:
         """Take in how a running trial ended. Further calls for the same trial change nothing."""
@@ -152,13 +179,30 @@ class Conductor:
             facts=self._facts(trial),
             train_time_s=curve[-1].elapsed_s if curve else 0.0,
             message=message,
+            retries=len(self._folder.trial(trial.trial_id).read_retries()),
+            parts=self.num_parts(trial),
         )
         for observer in self._observers:
             observer.trial_ended(trial, result)
         first, *others = self._roles.pop(trial.trial_id)
+        if status == "failed":
+            self._give_up(trial, message)
         self._take_in(first, result)
         for other in others:
             self._take_in_known(other, result)
+
+    def _give_up(self, trial: TrialSpec, message: str) -> None:
+        """See whether a trial that failed for good takes its variant with it."""
+        was_stopped = trial.variant in self.failures.stopped
+        self.failures.failed(trial, message)
+        if was_stopped or trial.variant not in self.failures.stopped:
+            return
+        self._say(f"{trial.variant} is stopped: its first trials have all failed alike.")
+        for queued in list(self._queue):
+            roles = self._roles[queued.trial_id]
+            if all(role.variant in self.failures.stopped for role in roles):
+                self._queue.remove(queued)
+                del self._roles[queued.trial_id]
 
     def _start(self, trial: TrialSpec) -> TrialSpec:
         self._running[trial.trial_id] = trial
@@ -184,7 +228,7 @@ class Conductor:
             self._take_in_known(trial, result)
             return
         self._roles[trial.trial_id] = [trial]
-        if _usable_epochs(recorded, curve) == trial.config.training.epochs:
+        if usable_epochs(recorded, len(curve), self._say) == trial.config.training.epochs:
             self._start(trial)  # the driver died just before it wrote the result
             self.evaluated(trial, curve[-1])  # which the observers of this run have not seen
             self.ended(trial, "completed")
@@ -210,6 +254,8 @@ class Conductor:
 
     def _take_in(self, trial: TrialSpec, result: TrialResult) -> None:
         self._results[trial.trial_id] = result
+        if result.status != "failed":
+            self.failures.finished(trial.variant)
         search = self._searches.get(trial.variant)
         if trial.phase == "tune" and search is not None:
             proposal = search.open.pop(trial.trial_id)
@@ -249,7 +295,9 @@ class Conductor:
 
     def _propose(self) -> None:
         """Queue a new trial of the first search that has one."""
-        for search in self._searches.values():
+        for name, search in self._searches.items():
+            if name in self.failures.stopped:
+                continue
             while search.study.num_left and not self._queue:
                 self._propose_from(search)
             self._confirm_if_over(search)
@@ -304,9 +352,11 @@ class Conductor:
     def _tune_trial(self, search: VariantSearch, proposal: FrozenTrial) -> TrialSpec | None:
         """The trial of a proposal; None where no trial can be built from its values."""
         try:
-            return self._trial(search.variant, "tune", self._sweep.seeds.tune[0], proposal.params)
+            seed = self._sweep.seeds.tune[0]
+            trial = self._trial(search.variant, "tune", seed, proposal.params)
         except SpecError:
             return None
+        return trial.model_copy(update={"study": search.study.name})
 
     def _trial(
         self, variant: Variant, phase: Phase, seed: int, parameters: dict[str, Scalar]
@@ -323,20 +373,3 @@ class Conductor:
 
     def _facts(self, trial: TrialSpec) -> TrialFacts:
         return trial_facts(trial.config, self._datasets.get(trial.config.dataset))
-
-
-def _usable_epochs(recorded: TrialFolder, curve: Sequence[Evaluation]) -> int:
-    """Epochs that a trial can go on from; checkpoints that it cannot go on from are deleted.
-
-    A trial repeats to the bit, so one whose curve did not reach the disk, or whose checkpoint did
-    not survive, is trained again from the start.
-    """
-    checkpoints = CheckpointFolder(recorded.checkpoints)
-    try:
-        epochs = checkpoints.epochs_done
-    except CheckpointError:
-        epochs = len(curve) + 1
-    if epochs <= len(curve):
-        return epochs
-    checkpoints.discard()
-    return 0

@@ -8,17 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from ray.exceptions import OutOfMemoryError, RayActorError
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from lmtune.machine import is_disk_full
 from lmtune.spec.result import Evaluation
 from lmtune.spec.trial import TrialSpec
 from lmtune.tuning.conductor import Conductor
-from lmtune.tuning.trainable import DIVERGED
+from lmtune.tuning.failures import Failure
+from lmtune.tuning.trainable import DISK_FULL, DIVERGED, OUT_OF_MEMORY
+
+Taken = TypeVar("Taken")
+Halt = Callable[[OSError | None], None]
+"""Ends the run in good order; told of the error where that is what a full disk asks for."""
+
+_KILLED_FOR_MEMORY = "the process was killed because its machine ran out of memory"
 
 
 class ConductorSearcher(Searcher):  # type: ignore[misc] # Ray has no types
@@ -29,6 +38,7 @@ class ConductorSearcher(Searcher):  # type: ignore[misc] # Ray has no types
         order: makes a trial's work order.
         num_slots: trials at once.
         is_stopping: whether no further trial should start.
+        halt: called when the disk is full.
     """
 
     def __init__(
@@ -37,12 +47,14 @@ class ConductorSearcher(Searcher):  # type: ignore[misc] # Ray has no types
         order: Callable[[TrialSpec], dict[str, Any]],
         num_slots: int,
         is_stopping: Callable[[], bool],
+        halt: Halt,
     ) -> None:
         super().__init__()
         self._conductor = conductor
         self._order = order
         self._num_slots = num_slots
         self._is_stopping = is_stopping
+        self._halt = halt
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next work order; None to wait for a slot or an outcome; FINISHED at the end."""
@@ -50,10 +62,10 @@ class ConductorSearcher(Searcher):  # type: ignore[misc] # Ray has no types
             return str(Searcher.FINISHED)
         if self._conductor.num_running >= self._num_slots:
             return None
-        trial = self._conductor.next_trial()
+        trial = _unless_full(self._halt, self._conductor.next_trial, None)
         if trial is not None:
             return self._order(trial)
-        return Searcher.FINISHED if self._conductor.is_finished else None
+        return Searcher.FINISHED if self._conductor.is_exhausted else None
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -77,46 +89,73 @@ class ConductorScheduler(FIFOScheduler):  # type: ignore[misc] # as above
     Args:
         conductor: decides what goes on.
         num_slots: trials at once.
+        halt: called when the disk is full, or trials have put an end to the sweep.
     """
 
-    def __init__(self, conductor: Conductor, num_slots: int) -> None:
+    def __init__(self, conductor: Conductor, num_slots: int, halt: Halt) -> None:
         super().__init__()
+        self._halt = halt
         self._conductor = conductor
         self._num_slots = num_slots
         self._trials: dict[str, TrialSpec] = {}
+        self._is_prepared = False
 
     def on_trial_add(self, tune_controller: TuneController, trial: Trial) -> None:
         """Remember which trial of ours Tune's trial is."""
-        if not self._trials:
+        if not self._is_prepared:
+            self._is_prepared = True
             self._keep_idle_workers(tune_controller, trial)
+            _survive_the_memory_monitor(tune_controller)
         self._trials[trial.trial_id] = TrialSpec.model_validate_json(trial.config["trial"])
 
     def on_trial_result(
         self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]
     ) -> str:
-        """Take in an evaluation, or the report of a divergence."""
+        """Take in an evaluation, or the report of why there will be none."""
         spec = self._trials[trial.trial_id]
-        if DIVERGED in result:
-            self._conductor.ended(spec, "diverged", result[DIVERGED])
-            return str(TrialScheduler.STOP)
-        evaluation = Evaluation(**{name: result[name] for name in Evaluation.model_fields})
-        if self._conductor.evaluated(spec, evaluation):
+        if _unless_full(self._halt, lambda: self._goes_on(spec, result), False):
             return str(TrialScheduler.CONTINUE)
-        self._conductor.ended(spec, "stopped")
+        del self._trials[trial.trial_id]
         return str(TrialScheduler.STOP)
 
     def on_trial_complete(
         self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]
     ) -> None:
         """A trial that was not stopped above has trained all of its epochs."""
-        self._conductor.ended(self._trials.pop(trial.trial_id), "completed")
+        spec = self._trials.pop(trial.trial_id, None)
+        if spec is not None:
+            _unless_full(self._halt, lambda: self._conductor.ended(spec, "completed"), None)
 
     def on_trial_error(self, tune_controller: TuneController, trial: Trial) -> None:
         """A trial's function raised, or its process died."""
-        self._conductor.ended(self._trials.pop(trial.trial_id), "failed", _last_error(trial))
+        message = _last_error(trial)
+        failure = Failure(message, is_out_of_memory=_KILLED_FOR_MEMORY in message)
+        spec = self._trials.pop(trial.trial_id)
+        _unless_full(self._halt, lambda: self._failed(spec, failure), None)
 
     def on_trial_remove(self, tune_controller: TuneController, trial: Trial) -> None:
         """Nothing: only the end of the whole run removes trials, and leaves them to resume."""
+
+    def _goes_on(self, spec: TrialSpec, result: dict[str, Any]) -> bool:
+        """Take in a report; whether the trial should go on."""
+        if DISK_FULL in result:
+            raise OSError(*result[DISK_FULL])
+        if DIVERGED in result:
+            self._conductor.ended(spec, "diverged", result[DIVERGED])
+            return False
+        if OUT_OF_MEMORY in result:
+            self._failed(spec, Failure(result[OUT_OF_MEMORY], is_out_of_memory=True))
+            return False
+        evaluation = Evaluation(**{name: result[name] for name in Evaluation.model_fields})
+        if self._conductor.evaluated(spec, evaluation):
+            return True
+        self._conductor.ended(spec, "stopped")
+        return False
+
+    def _failed(self, spec: TrialSpec, failure: Failure) -> None:
+        self._conductor.failed(spec, failure)
+        if self._conductor.failures.broken is not None:
+            self._halt(None)
 
     def _keep_idle_workers(self, tune_controller: TuneController, trial: Trial) -> None:
         """Have Tune keep a process for each slot.
@@ -131,6 +170,36 @@ class ConductorScheduler(FIFOScheduler):  # type: ignore[misc] # as above
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
+
+
+def _unless_full(halt: Halt, take: Callable[[], Taken], otherwise: Taken) -> Taken:
+    """What a call to the conductor gives; if the disk is full, the run ends, and another value.
+
+    An error that reached Tune would end the run without order.
+    """
+    try:
+        return take()
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        halt(error)
+        return otherwise
+
+
+def _survive_the_memory_monitor(tune_controller: TuneController) -> None:
+    """Have Tune take a process that Ray's memory monitor killed for one that died.
+
+    It knows the error of neither an actor nor a task in that, and would end the whole run.
+    """
+    manager = tune_controller._actor_manager  # noqa: SLF001
+    task_failed = manager._actor_task_failed  # noqa: SLF001
+
+    def failed(tracked_actor_task: object, exception: Exception) -> None:
+        if isinstance(exception, OutOfMemoryError):
+            exception = RayActorError(error_msg=f"{_KILLED_FOR_MEMORY}: {exception}")
+        task_failed(tracked_actor_task=tracked_actor_task, exception=exception)
+
+    manager._actor_task_failed = failed  # noqa: SLF001
 
 
 def _last_error(trial: Trial) -> str:

@@ -11,7 +11,6 @@ _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",  # no telemetry
     "RAY_AUTH_MODE": "token",  # the default of a local Ray, without the warning that it is on
     "RAY_AIR_NEW_OUTPUT": "0",  # with verbose=0 the only way to silence Tune's own tables
-    "RAY_memory_monitor_refresh_ms": "0",  # its kills would end the whole sweep
     "RAY_prestart_worker_first_driver": "0",  # no trial would run in these processes
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the records hold the results
     "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # and the state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
@@ -17,6 +18,7 @@ from ray import tune
 from ray.tune.experiment import Trial
 
 from lmtune.datasets import PreparedDatasets
+from lmtune.machine import is_disk_full
 from lmtune.records import ExperimentFolder
 from lmtune.spec.result import TrialResult
 from lmtune.spec.sweep import SweepSpec
@@ -24,6 +26,7 @@ from lmtune.spec.trial import TrialSpec
 from lmtune.tracking import Observer
 from lmtune.tuning.cluster import Cluster
 from lmtune.tuning.conductor import Conductor
+from lmtune.tuning.failures import Failures
 from lmtune.tuning.ray_bridge import ConductorScheduler, ConductorSearcher
 from lmtune.tuning.study import open_storage
 from lmtune.tuning.trainable import train_trial, work_order
@@ -39,6 +42,7 @@ class SweepOutcome:
         is_finished: nothing of the sweep is left to run.
         signal: that interrupted the run; None where none did.
         time_is_up: the sweep's time budget ended the run.
+        failures: of this run.
     """
 
     results: dict[str, TrialResult]
@@ -46,6 +50,7 @@ class SweepOutcome:
     is_finished: bool
     signal: int | None
     time_is_up: bool
+    failures: Failures
 
     @property
     def num_failed(self) -> int:
@@ -59,6 +64,7 @@ def prepare_conductor(
     folder: ExperimentFolder,
     datasets: PreparedDatasets,
     observers: Sequence[Observer],
+    say: Callable[[str], None],
 ) -> Conductor:
     """The conductor of a sweep, brought to where earlier runs of the same sweep left it."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -68,6 +74,7 @@ def prepare_conductor(
         datasets=datasets,
         storage=open_storage(folder.study),
         observers=observers,
+        say=say,
     )
 
 
@@ -81,10 +88,19 @@ class _Stop:
     def __init__(self) -> None:
         self.signal: int | None = None
         self.time_is_up = False
+        self.is_halted = False
+        self.disk_full: OSError | None = None
 
     def is_requested(self) -> bool:
         """Whether the run should end."""
-        return self.signal is not None or self.time_is_up
+        return self.signal is not None or self.time_is_up or self.is_halted
+
+    def halt(self, disk_full: OSError | None) -> None:
+        """Nothing can come of going on, because of a full disk or trials that fail alike."""
+        if not self.is_halted:
+            self.is_halted = True
+            self.disk_full = disk_full
+            self._end()
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
         """A signal handler: the first signal ends the run, a second one ends it at once."""
@@ -121,6 +137,12 @@ class _Stop:
                 signal.signal(number, handler)
 
 
+def time_left_s(sweep: SweepSpec, folder: ExperimentFolder) -> float | None:
+    """Seconds of the sweep's budget that its runs have left; None where it has no such budget."""
+    budget_s = sweep.budget.time_s
+    return None if budget_s is None else max(0.0, budget_s - folder.time_spent.read_s())
+
+
 def run_sweep(
     conductor: Conductor,
     sweep: SweepSpec,
@@ -133,29 +155,42 @@ def run_sweep(
 
     Raises:
         ResourceError: not even one trial fits on the cluster.
+        OSError: the disk is full; all that had been written before is whole.
     """
     num_before = len(conductor.results)
     stop = _Stop()
-    with stop.armed(sweep.budget.time_s):
-        _tuner(
-            conductor,
-            order=lambda trial: work_order(
-                trial,
-                dataset=datasets.get(trial.config.dataset).folder,
-                checkpoints=folder.trial(trial.trial_id).checkpoints,
-                num_threads=sweep.resources.cpu,
-            ),
-            sweep=sweep,
-            folder=folder,
-            num_slots=cluster.num_slots(sweep.resources),
-            is_stopping=stop.is_requested,
-        ).fit()
+    left_s = time_left_s(sweep, folder)
+    tuner = _tuner(
+        conductor,
+        order=lambda trial: work_order(
+            trial,
+            dataset=datasets.get(trial.config.dataset).folder,
+            checkpoints=folder.trial(trial.trial_id).checkpoints,
+            num_threads=sweep.resources.cpu,
+            parts=conductor.num_parts(trial),
+        ),
+        sweep=sweep,
+        folder=folder,
+        num_slots=cluster.num_slots(sweep.resources),
+        stop=stop,
+    )
+    with folder.time_spent.running(), stop.armed(left_s):
+        try:
+            tuner.fit()
+        except Exception as error:
+            # Tune keeps files of its own beside the records.
+            stop.disk_full = stop.disk_full or _disk_full(error)
+            if stop.disk_full is None:
+                raise
+    if stop.disk_full is not None:
+        raise stop.disk_full
     return SweepOutcome(
         results=conductor.results,
         num_run=len(conductor.results) - num_before,
         is_finished=conductor.is_finished,
         signal=stop.signal,
         time_is_up=stop.time_is_up,
+        failures=conductor.failures,
     )
 
 
@@ -166,7 +201,7 @@ def _tuner(
     sweep: SweepSpec,
     folder: ExperimentFolder,
     num_slots: int,
-    is_stopping: Callable[[], bool],
+    stop: _Stop,
 ) -> tune.Tuner:
     # A trial's traceback is in its result; Tune would print it into the live table.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
@@ -174,8 +209,8 @@ def _tuner(
     return tune.Tuner(
         tune.with_resources(train_trial, resources),
         tune_config=tune.TuneConfig(
-            search_alg=ConductorSearcher(conductor, order, num_slots, is_stopping),
-            scheduler=ConductorScheduler(conductor, num_slots),
+            search_alg=ConductorSearcher(conductor, order, num_slots, stop.is_requested, stop.halt),
+            scheduler=ConductorScheduler(conductor, num_slots, stop.halt),
             num_samples=-1,
             reuse_actors=True,
             trial_name_creator=_trial_name,
@@ -183,6 +218,17 @@ def _tuner(
         ),
         run_config=tune.RunConfig(name="tune", storage_path=str(folder.ray.resolve()), verbose=0),
     )
+
+
+def _disk_full(error: BaseException) -> OSError | None:
+    """The full disk behind an error; Tune passes some on as text alone."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and is_disk_full(cause):
+            return cause
+        cause = cause.__cause__ or cause.__context__
+    text = os.strerror(errno.ENOSPC)
+    return OSError(errno.ENOSPC, text) if text in str(error) else None
 
 
 def _trial_name(trial: Trial) -> str:

@@ -6,11 +6,9 @@ alone, never on how often the sweep was interrupted: the sampler is made anew fo
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +32,7 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
+from lmtune.spec.identity import study_name
 from lmtune.spec.result import Evaluation, Status
 from lmtune.spec.search import (
     Categorical,
@@ -63,6 +62,16 @@ def open_storage(folder: Path) -> BaseStorage:
     """
     folder.mkdir(parents=True, exist_ok=True)
     return JournalStorage(JournalFileBackend(str(folder / "journal.log")))
+
+
+def close_other_studies(storage: BaseStorage, names: Collection[str]) -> None:
+    """Leave no proposal open in studies that an edit of the sweep has made another question of."""
+    for study in storage.get_all_studies():
+        if study.study_name in names:
+            continue
+        open_states = (TrialState.RUNNING,)
+        for trial in storage.get_all_trials(study._study_id, False, open_states):  # noqa: SLF001
+            storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)  # noqa: SLF001
 
 
 def optuna_distribution(distribution: Distribution) -> BaseDistribution:
@@ -162,20 +171,14 @@ class VariantStudy:
         self._distributions = {
             path: optuna_distribution(each) for path, each in variant.parameters.items()
         }
-        question = {
-            "variant": variant.model_dump(mode="json"),
-            "method": method,
-            "seed": seed,
-            "metric": metric.model_dump(mode="json"),
-            "data_fingerprint": data_fingerprint,
-        }
-        digest = hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()[:8]
-        name = f"{variant.name} {digest}"
+        self.name = study_name(
+            variant, method=method, seed=seed, metric=metric, data_fingerprint=data_fingerprint
+        )
         self._study = optuna.create_study(
-            storage=storage, study_name=name, direction=metric.goal, load_if_exists=True
+            storage=storage, study_name=self.name, direction=metric.goal, load_if_exists=True
         )
         self._storage = storage
-        self._study_id = storage.get_study_id_from_name(name)
+        self._study_id = storage.get_study_id_from_name(self.name)
         if method == "grid":
             for point in grid_points(variant.parameters)[:num_trials]:
                 self._study.enqueue_trial(point, skip_if_exists=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,24 @@ from ray import tune
 
 from lmtune.datasets import open_dataset
 from lmtune.errors import TrialDiverged
+from lmtune.machine import is_disk_full
 from lmtune.spec.trial import TrialSpec
 from lmtune.training import CheckpointFolder, train
 
 DIVERGED = "diverged"
 """Key of the message in the last report of a trial whose loss became non-finite."""
 
+OUT_OF_MEMORY = "out_of_memory"
+"""Key of the traceback in the last report of a trial that did not fit into memory."""
+
+DISK_FULL = "disk_full"
+"""Key of the number and the text of the error in the last report of a trial that could not save."""
+
+_HOST_OUT_OF_MEMORY = "DefaultCPUAllocator: can't allocate memory"
+
 
 def work_order(
-    trial: TrialSpec, *, dataset: Path, checkpoints: Path, num_threads: int
+    trial: TrialSpec, *, dataset: Path, checkpoints: Path, num_threads: int, parts: int
 ) -> dict[str, Any]:
     """What a worker is told about a trial: text and paths only, as Tune keeps copies of it.
 
@@ -28,6 +38,7 @@ def work_order(
         dataset: folder of the prepared token arrays, seen by every node.
         checkpoints: the trial's folder for them, seen by every node.
         num_threads: for torch, one for each CPU of the trial.
+        parts: that each part of a batch is cut into, since it did not fit into memory.
     """
     return {
         "trial": trial.model_dump_json(),
@@ -35,13 +46,15 @@ def work_order(
         "dataset": str(dataset),
         "checkpoints": str(checkpoints),
         "num_threads": num_threads,
+        "parts": parts,
     }
 
 
 def train_trial(config: dict[str, Any]) -> None:
     """Train the trial of a work order and report each evaluation to Tune.
 
-    The last report of a trial that diverged holds the key `DIVERGED` in place of an evaluation.
+    The last report of a trial that could not be trained to its end, for a reason that has a key
+    above, holds that key in place of an evaluation.
     """
     torch.set_num_threads(config["num_threads"])
     trial = TrialSpec.model_validate_json(config["trial"])
@@ -51,6 +64,7 @@ def train_trial(config: dict[str, Any]) -> None:
         open_dataset(Path(config["dataset"])),
         device=device,
         checkpoints=CheckpointFolder(Path(config["checkpoints"])),
+        parts=config["parts"],
     )
     _show(config["name"])
     try:
@@ -59,6 +73,24 @@ def train_trial(config: dict[str, Any]) -> None:
             _show(config["name"])
     except TrialDiverged as error:
         tune.report({DIVERGED: str(error)})
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        tune.report({DISK_FULL: [error.errno, error.strerror]})
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        message = traceback.format_exc()
+        del error, evaluations  # and with them what fills the memory
+        if device == "cuda":
+            torch.cuda.empty_cache()  # the process is used again
+        tune.report({OUT_OF_MEMORY: message})
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether there was too little memory; torch raises a plain RuntimeError on a CPU."""
+    known = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return known or _HOST_OUT_OF_MEMORY in str(error)
 
 
 def _show(name: str) -> None:

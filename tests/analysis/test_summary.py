@@ -94,9 +94,10 @@ def test_trials_that_did_not_complete_are_counted_and_left_out_of_the_mean(
             *_confirmed({"base": {**BASE, 4: 1.51}, "num_layers=1": SHALLOW}),
             ("num_layers=1", "confirm", 4, "diverged", 9.0, 1e-3),
             ("num_layers=1", "tune", 0, "stopped", 0.1, 2e-3),
-            ("num_layers=1", "tune", 5, "failed", None, 2e-3),
+            ("num_layers=1", "tune", 0, "failed", None, 3e-3),
         ],
         variants=VARIANTS,
+        searched=True,
         seeds=Seeds(confirm=(1, 2, 3, 4)),
     )
     shallow = _read(folder)["variants"][1]

@@ -83,6 +83,7 @@ variants:
     parameters: {optimizer.learning_rate: {values: [5e-3, 1e-4]}}
 method: grid
 seeds: {tune: [0], confirm: [1]}
+on_failure: {retries: 0}
 """
 """Nothing is stopped early, so its numbers are the same however often it is interrupted."""
 

@@ -113,17 +113,17 @@ def killed(project: Path, terminated: Ended, names: dict[str, str], records: Rec
 
 
 @pytest.fixture(scope="module")
-def failed(project: Path, killed: Ended) -> Ended:
-    """The fifth run, which nobody disturbs, but the spoilt checkpoint is still there."""
-    return run(project, *COMMAND)
+def failed(project: Path, killed: Ended, names: dict[str, str], records: Records) -> Ended:
+    """The fifth run: the RNN's worker is killed again, and nothing else is disturbed."""
+    with start(project, *COMMAND) as command:
+        wait_for_epochs(command, records, names["rnn"], EPOCHS - 1)
+        kill_worker(command, names["rnn"])
+        return command.wait()
 
 
 @pytest.fixture(scope="module")
-def mended(project: Path, failed: Ended, spoilt: Path) -> Ended:
-    """The last run, after what the message of the failed trial said was done."""
-    for file in sorted(spoilt.parents[1].rglob("*"), reverse=True):
-        file.rmdir() if file.is_dir() else file.unlink()
-    spoilt.parents[1].rmdir()
+def mended(project: Path, failed: Ended) -> Ended:
+    """The last run, which nobody disturbs."""
     return run(project, *COMMAND)
 
 
@@ -207,7 +207,8 @@ def test_sweep_when_its_time_is_up_ends_well_and_says_how_to_go_on(
 ) -> None:
     assert timed.code == 0, timed.err
     assert "The time budget is spent" in timed.out
-    assert GOES_ON in timed.out
+    assert "To go on from here, raise budget.time." in timed.out
+    assert records.json("time_spent.json")["seconds"] >= 2
     assert records.summary["finished"] is False
     assert timed.processes == {}
 
@@ -273,20 +274,29 @@ def test_sweep_when_the_driver_is_killed_leaves_no_worker(killed: Ended) -> None
     assert set(killed.processes.values()) <= {"ray::DashboardAgent", "ray::RuntimeEnvAgent"}
 
 
+def test_sweep_when_a_checkpoint_is_spoilt_uses_the_one_before_and_says_so(
+    terminated: Ended, spoilt: Path, names: dict[str, str], records: Records
+) -> None:
+    (line,) = (line for line in terminated.out.splitlines() if str(spoilt) in line)
+    assert "the checkpoint is torn or was altered" in line
+    assert line.endswith("The one before is used instead.")
+    assert first_epoch(terminated, names["gpt"]) > 1
+    assert records.trials.loc[names["gpt"]].status == "completed"
+
+
 def test_sweep_when_a_trial_fails_goes_on_and_says_why_and_what_to_do(
-    project: Path, failed: Ended, spoilt: Path, names: dict[str, str], records: Records
+    project: Path, failed: Ended, names: dict[str, str], records: Records
 ) -> None:
     assert failed.code == 1, failed.err
     assert "1 trial failed, " in failed.out
     trials = records.trials
-    assert trials.loc[names["gpt"]].status == "failed"
-    assert set(trials.drop(names["gpt"]).status) == {"completed"}
-    message = records.json("trials", names["gpt"], "result.json")["message"]
-    assert f"{spoilt}: the checkpoint is torn or was altered" in message
-    assert f"Fix: delete {spoilt.parents[1]} " in message
-    assert f"{spoilt}: the checkpoint is torn or was altered" in failed.out
+    assert trials.loc[names["rnn"]].status == "failed"
+    assert set(trials.drop(names["rnn"]).status) == {"completed"}
+    message = records.json("trials", names["rnn"], "result.json")["message"]
+    assert message in failed.out
+    assert (records.path / "trials" / names["rnn"] / "error.txt").read_text() == message + "\n"
     assert first_epoch(failed, names["rnn"]) > EPOCHS // 4  # it went on, killed as it was
-    child = tracked(project, NAME).by_trial[names["gpt"]]
+    child = tracked(project, NAME).by_trial[names["rnn"]]
     assert (child.status, child.tags["lmtune.status"]) == ("FAILED", "failed")
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from lmtune.errors import UserError
 from lmtune.records import DatasetFacts, ExperimentFolder
+from lmtune.spec.search import Seeds
 from lmtune.spec.sweep import SweepSpec
 from lmtune.spec.trial import TrialSpec
 
@@ -59,11 +60,14 @@ def test_trials_list_what_was_started_by_id(
 
 def test_read_trials_orders_by_variant_phase_and_seed(
     experiment: ExperimentFolder,
+    sweep: SweepSpec,
     trial_spec: Callable[..., TrialSpec],
     record: Callable[..., TrialSpec],
 ) -> None:
+    seeds = Seeds(tune=(7,), confirm=(1, 2, 10))
+    experiment.write_sweep(sweep.model_copy(update={"seeds": seeds}), experiment.read_datasets())
     expected = [
-        trial_spec("gpt", "tune", 0),
+        trial_spec("gpt", "tune", 7),
         trial_spec("gpt", "confirm", 2),
         trial_spec("gpt", "confirm", 10),
         trial_spec("shallow", "confirm", 1),

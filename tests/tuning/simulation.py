@@ -67,6 +67,7 @@ class Log:
         self.known: list[TrialSpec] = []
         self.ended: list[tuple[TrialSpec, TrialResult]] = []
         self.num_evaluations = 0
+        self.said: list[str] = []
 
     def sweep_started(
         self, sweep: SweepSpec, datasets: Mapping[str, Dataset | PairsDataset]
@@ -103,7 +104,11 @@ def conductor(project: Path, sweep: SweepSpec, log: Log) -> Conductor:
     folder = ExperimentFolder(project / "experiments" / sweep.name)
     observers: list[Observer] = [RecordsObserver(folder), log]
     made = prepare_conductor(
-        sweep, folder=folder, datasets=PreparedDatasets(project), observers=observers
+        sweep,
+        folder=folder,
+        datasets=PreparedDatasets(project),
+        observers=observers,
+        say=log.said.append,
     )
     made.resume()
     return made

@@ -12,6 +12,7 @@ import pytest
 
 from lmtune.records import ExperimentFolder
 from lmtune.spec.result import Status, TrialResult
+from lmtune.tuning.failures import Failures
 from lmtune.tuning.runner import SweepOutcome, _Stop
 from tests.test_terminal import FACTS
 from tests.tuning.simulation import SWEEP, Log, conductor, load, simulate
@@ -84,7 +85,9 @@ def test_outcome_when_trials_failed_counts_them() -> None:
         )
         for number, status in enumerate(statuses)
     }
-    outcome = SweepOutcome(results, 5, is_finished=True, signal=None, time_is_up=False)
+    outcome = SweepOutcome(
+        results, 5, is_finished=True, signal=None, time_is_up=False, failures=Failures(0)
+    )
     assert outcome.num_failed == 2
 
 

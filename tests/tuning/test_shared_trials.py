@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lmtune.analysis import summarize
+from lmtune.datasets import PreparedDatasets
 from lmtune.records import DatasetFacts, ExperimentFolder
 from lmtune.spec.sweep import SweepSpec
 from lmtune.spec.trial import TrialSpec
@@ -36,8 +37,13 @@ seeds: {tune: [0], confirm: [1, 2, 3]}
 
 def _write_sweep(project: Path, sweep: SweepSpec) -> ExperimentFolder:
     folder = ExperimentFolder(project / "experiments" / sweep.name)
+    data = PreparedDatasets(project).get(sweep.variants[0].config.dataset)
     facts = DatasetFacts(
-        fingerprint="f1", vocab_size=9, train_tokens=9, validation_tokens=9, bytes_per_token=1.0
+        fingerprint=data.fingerprint,
+        vocab_size=9,
+        train_tokens=9,
+        validation_tokens=9,
+        bytes_per_token=1.0,
     )
     folder.write_sweep(sweep, {variant.name: facts for variant in sweep.variants})
     return folder
