@@ -9,13 +9,11 @@ from typing import get_args
 
 from lmtune.analysis.answer import carries_state, format_scalar, format_value
 from lmtune.analysis.data_cautions import data_cautions
+from lmtune.analysis.statistics import FEW_SEEDS
 from lmtune.analysis.summary import Summary, VariantSummary
 from lmtune.spec.result import Status
 from lmtune.spec.search import Distribution, FloatRange, IntRange, QuantizedRange
 from lmtune.spec.trial import Phase, Scalar
-
-FEW_SEEDS = 5
-"""Below this many confirm seeds an interval rests on little."""
 
 EDGE = 0.1
 """A best value in this outer part of its range, on its own scale, may have been cut off by it."""
@@ -30,6 +28,7 @@ def cautions(summary: Summary) -> list[str]:
     """Plain sentences, the weightiest first; none where there is nothing to be careful about."""
     return [
         *_few_seeds(summary),
+        *_checkpoint_decides(summary),
         *_different_data(summary),
         *data_cautions(summary),
         *_different_sizes(summary),
@@ -61,6 +60,17 @@ def _few_seeds(summary: Summary) -> Iterator[str]:
             f"Only {seeds} a variant: with fewer than {FEW_SEEDS}, an interval is wide or missing, "
             "and only large differences can be told from luck."
         )
+
+
+def _checkpoint_decides(summary: Summary) -> Iterator[str]:
+    """Verdicts that the choice of the checkpoint makes."""
+    for each in summary.variants:
+        last, best = each.comparison, each.comparison_at_best
+        if last and best and each.verdict_depends_on_checkpoint:
+            yield (
+                f"The verdict on {each.variant.name} depends on the checkpoint: {last.verdict} "
+                f"after the last epoch, {best.verdict} at each trial's lowest val_loss."
+            )
 
 
 def _different_data(summary: Summary) -> Iterator[str]:
