@@ -15,7 +15,10 @@ from lmtune.records import ExperimentFolder
 from lmtune.tuning.runner import SweepOutcome
 
 _STYLES: dict[Verdict, str] = {"better": "green", "worse": "red", "within noise": "dim"}
-_DROPPED_FIRST = ("FLOPs", "detectable", "p (", "seeds", "parameters", "95%", "tuned", "its")
+_DROPPED_FIRST = (
+    *("tokens/s", "FLOPs", "completed", "tune trials", "diverged", "detectable", "p (", "seeds"),
+    *("parameters", "95%", "tuned", "its"),
+)
 
 
 def print_ending(
@@ -34,7 +37,7 @@ def print_ending(
     console.print()
     console.print(Text(summary.sweep.question, style="bold"))
     console.print(Text(answer(summary)))
-    console.print(_table(summary, console))
+    console.print(variants_table(summary, console))
     for line in floor_lines(summary):
         console.print(Text(line, style="dim"))
     console.print(Text(f"Report   {_shown(folder.report_md)}"))
@@ -69,7 +72,7 @@ def _trials(count: int) -> str:
     return "1 trial" if count == 1 else f"{count} trials"
 
 
-def _table(summary: Summary, console: Console) -> Table:
+def variants_table(summary: Summary, console: Console) -> Table:
     """The variants table, without the columns that do not fit; the report has all of them."""
     titles = list(variants_header(summary))
     while True:

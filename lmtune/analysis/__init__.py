@@ -5,7 +5,7 @@ Reads the records alone, so that all of it can be made again at any time.
 
 from __future__ import annotations
 
-from lmtune.analysis.answer import VariantRow, answer, variants_header, variants_rows
+from lmtune.analysis.answer import answer
 from lmtune.analysis.confirmed import BestTrial, Configuration
 from lmtune.analysis.floors import floor_lines
 from lmtune.analysis.report import report, write_report
@@ -16,6 +16,7 @@ from lmtune.analysis.summary import (
     summarize,
     summary_content,
 )
+from lmtune.analysis.variants_table import VariantRow, variants_header, variants_rows
 
 __all__ = [
     "BestTrial",

@@ -7,10 +7,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import get_args
 
-from lmtune.analysis.answer import carries_state, format_scalar, format_value
 from lmtune.analysis.data_cautions import data_cautions
+from lmtune.analysis.formats import format_scalar, format_value
 from lmtune.analysis.statistics import FEW_SEEDS
 from lmtune.analysis.summary import Summary, VariantSummary
+from lmtune.analysis.variants_table import carries_state
 from lmtune.spec.result import Status
 from lmtune.spec.search import Distribution, FloatRange, IntRange, QuantizedRange
 from lmtune.spec.trial import Phase, Scalar

@@ -42,6 +42,13 @@ class Configuration:
         """The mean over the best checkpoints."""
         return estimate(list(self.best_values.values()))
 
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Of training with its evaluations, the mean over the completed trials."""
+        ends = [trial.last for trial in self.trials if trial.status == "completed"]
+        rates = [end.train_tokens / end.elapsed_s for end in ends if end and end.elapsed_s > 0]
+        return estimate(rates).mean if rates else None
+
     def mean(self, name: str) -> float | None:
         """The mean of a number of `Evaluation` at the last epoch; None where it was not measured.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lmtune.analysis.answer import format_value
+from lmtune.analysis.formats import format_value
 from lmtune.analysis.markdown import table
 from lmtune.analysis.summary import Summary
 from lmtune.records import DatasetFacts

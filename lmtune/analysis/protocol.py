@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import get_args
 
-from lmtune.analysis.answer import (
-    carries_state,
+from lmtune.analysis.formats import (
     format_interval,
     format_parameters,
     format_scalar,
@@ -15,6 +14,7 @@ from lmtune.analysis.answer import (
 from lmtune.analysis.markdown import bullets, escape, table
 from lmtune.analysis.matched import match_step, match_table
 from lmtune.analysis.summary import Summary, VariantSummary
+from lmtune.analysis.variants_table import carries_state
 from lmtune.spec.result import Status
 from lmtune.spec.search import Categorical, Constant, Distribution, QuantizedRange
 from lmtune.spec.sweep import SweepSpec

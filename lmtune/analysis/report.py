@@ -8,21 +8,18 @@ from typing import get_args
 
 import yaml
 
-from lmtune.analysis.answer import (
-    answer,
-    format_scalar,
-    format_value,
-    variants_header,
-    variants_rows,
-)
+from lmtune.analysis.answer import answer
 from lmtune.analysis.cautions import cautions
 from lmtune.analysis.data_section import data_section
 from lmtune.analysis.floors import floor_lines
+from lmtune.analysis.formats import format_scalar, format_value
 from lmtune.analysis.markdown import bullets, code_block, escape, table
 from lmtune.analysis.protocol import protocol
 from lmtune.analysis.statistics import MIN_SEEDS, POWER
 from lmtune.analysis.summary import Summary, summarize, summary_content
 from lmtune.analysis.text_scores import text_notes
+from lmtune.analysis.variants_files import write_variants_files
+from lmtune.analysis.variants_table import variants_header, variants_rows
 from lmtune.records import ExperimentFolder, swept_paths
 from lmtune.records.files import json_text, write_text
 from lmtune.spec.paths import flattened
@@ -40,11 +37,12 @@ _FILES = {
     "trials.csv": "a row a trial",
     "curves.csv": "a row an epoch of a trial",
     "summary.json": "the answer, for programs",
+    "variants.csv": "the variants table, for programs; variants.tex for LaTeX, variants.md",
 }
 
 
 def write_report(folder: ExperimentFolder) -> Summary:
-    """Draw the conclusions from an experiment's records; write `summary.json` and `report.md`.
+    """Draw the conclusions from an experiment's records; write the summary, report and tables.
 
     Raises:
         UserError: the folder holds no experiment, or a record is not readable.
@@ -52,6 +50,7 @@ def write_report(folder: ExperimentFolder) -> Summary:
     summary = summarize(folder)
     write_text(folder.summary_json, json_text(summary_content(summary)) + "\n")
     write_text(folder.report_md, report(folder, summary))
+    write_variants_files(folder, summary)
     return summary
 
 

@@ -76,6 +76,12 @@ class VariantSummary:
         return self.answer.confirm if self.answer else estimate([])
 
     @property
+    def diverged_share(self) -> float:
+        """Of all its trials, how many diverged."""
+        diverged = sum(counts["diverged"] for counts in self.counts.values())
+        return diverged / max(1, sum(counts.total() for counts in self.counts.values()))
+
+    @property
     def is_comparable(self) -> bool:
         """Whether its numbers mean what those of the base mean."""
         return self.comparison is None or self.comparison.verdict != "not comparable"
