@@ -8,7 +8,7 @@ from __future__ import annotations
 from lmtune.analysis.answer import answer
 from lmtune.analysis.confirmed import BestTrial, Configuration
 from lmtune.analysis.floors import floor_lines
-from lmtune.analysis.report import report, write_report
+from lmtune.analysis.report import report
 from lmtune.analysis.statistics import Comparison, Estimate, Interval, Verdict
 from lmtune.analysis.summary import (
     Summary,
@@ -17,6 +17,7 @@ from lmtune.analysis.summary import (
     summary_content,
 )
 from lmtune.analysis.variants_table import VariantRow, variants_header, variants_rows
+from lmtune.analysis.writing import write_report
 
 __all__ = [
     "BestTrial",

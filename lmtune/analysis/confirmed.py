@@ -70,11 +70,12 @@ class BestTrial:
 def _values(records: Iterable[TrialRecord], name: str) -> list[tuple[TrialRecord, float]]:
     """The completed trials whose last evaluation has a finite number of some name, with it."""
     completed = [record for record in records if record.status == "completed"]
-    found = [(record, _number(record.last, name)) for record in completed]
+    found = [(record, metric_value(record.last, name)) for record in completed]
     return [(record, value) for record, value in found if value is not None]
 
 
-def _number(evaluation: Evaluation | None, name: str) -> float | None:
+def metric_value(evaluation: Evaluation | None, name: str) -> float | None:
+    """A number of an evaluation; None where there is none, or none that is finite."""
     value = getattr(evaluation, name, None)
     return float(value) if value is not None and math.isfinite(value) else None
 
@@ -108,7 +109,7 @@ def configurations(records: Iterable[TrialRecord], metric: Metric) -> list[Confi
 
 def _configuration(group: Sequence[TrialRecord], metric: Metric) -> Configuration:
     values = {record.spec.seed: value for record, value in _values(group, metric.name)}
-    best = {record.spec.seed: _number(record.best, metric.name) for record in group}
+    best = {record.spec.seed: metric_value(record.best, metric.name) for record in group}
     return Configuration(
         config=group[0].spec.config,
         parameters=group[0].spec.parameters,
