@@ -1,4 +1,4 @@
-"""What a sweep's records say: statistics, the answer, `summary.json` and `report.md`.
+"""What a sweep's records say: statistics, the answer, the reports and their figures.
 
 Reads the records alone, so that all of it can be made again at any time.
 """
@@ -17,7 +17,7 @@ from lmtune.analysis.summary import (
     summary_content,
 )
 from lmtune.analysis.variants_table import VariantRow, variants_header, variants_rows
-from lmtune.analysis.writing import write_report
+from lmtune.analysis.writing import write_experiment, write_report
 
 __all__ = [
     "BestTrial",
@@ -36,5 +36,6 @@ __all__ = [
     "summary_content",
     "variants_header",
     "variants_rows",
+    "write_experiment",
     "write_report",
 ]

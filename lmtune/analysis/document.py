@@ -31,12 +31,14 @@ class Table:
         rows: as many cells each.
         words: titles of the columns of words, which are set to the left; others are numbers.
         caption: what it shows.
+        is_folded: whether a page may hide it until it is asked for.
     """
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     words: tuple[str, ...]
     caption: str = ""
+    is_folded: bool = False
 
 
 @dataclass(frozen=True)

@@ -140,7 +140,7 @@ def fixed_values(summary: Summary) -> list[Block]:
     header = ("field", "value")
     return [
         Paragraph("The answer holds for these values; others may give another."),
-        Table(header, rows, header, "Values that every trial shares"),
+        Table(header, rows, header, "Values that every trial shares", is_folded=True),
     ]
 
 

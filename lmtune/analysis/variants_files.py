@@ -79,8 +79,8 @@ def _estimate_cells(name: str, found: Estimate | None) -> dict[str, float | None
     interval = found.interval if found else None
     return {
         name: found.mean if found and found.n else None,
-        f"{name}_low": interval and interval.low,
-        f"{name}_high": interval and interval.high,
+        f"{name}_low": interval.low if interval else None,
+        f"{name}_high": interval.high if interval else None,
         f"{name}_deviation": found.deviation if found else None,
     }
 

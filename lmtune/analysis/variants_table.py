@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from lmtune.analysis.confirmed import Configuration
 from lmtune.analysis.formats import (
     NOTHING,
     difference_decimals,
@@ -111,13 +112,13 @@ def _comparison_columns(summary: Summary) -> Iterator[_Column]:
 
 
 def _cost_columns() -> Iterator[_Column]:
-    yield _Column(
-        "parameters", lambda each: _count(each.answer and each.answer.facts.num_parameters)
-    )
-    yield _Column(
-        "FLOPs/token", lambda each: _count(each.answer and each.answer.facts.flops_per_token)
-    )
-    yield _Column("tokens/s", lambda each: _count(each.answer and each.answer.tokens_per_second))
+    costs: dict[str, Callable[[Configuration], float | None]] = {
+        "parameters": lambda answer: answer.facts.num_parameters,
+        "FLOPs/token": lambda answer: answer.facts.flops_per_token,
+        "tokens/s": lambda answer: answer.tokens_per_second,
+    }
+    for title, cost in costs.items():
+        yield _Column(title, partial(_cost_cell, cost))
 
 
 def _trial_columns(summary: Summary) -> Iterator[_Column]:
@@ -167,5 +168,6 @@ def _tuned_cell(variant: VariantSummary) -> str:
     return format_parameters(variant.answer.parameters) if variant.answer else NOTHING
 
 
-def _count(number: float | None) -> str:
+def _cost_cell(cost: Callable[[Configuration], float | None], variant: VariantSummary) -> str:
+    number = cost(variant.answer) if variant.answer else None
     return NOTHING if number is None else f"{number:,.0f}"

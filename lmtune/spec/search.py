@@ -256,6 +256,16 @@ class Asha(Config):
     )
 
 
+def asha_rungs(asha: Asha, epochs: int) -> list[int]:
+    """The epochs at which trials are compared: min_iter times a power of eta, below `epochs`."""
+    rungs = []
+    rung = asha.min_iter
+    while rung < epochs:
+        rungs.append(rung)
+        rung *= asha.eta
+    return rungs
+
+
 class Budget(Config):
     """What a sweep may spend."""
 

@@ -15,16 +15,6 @@ from lmtune.spec.search import Asha
 from lmtune.spec.sweep import Metric
 
 
-def asha_rungs(asha: Asha, epochs: int) -> list[int]:
-    """The epochs at which trials are compared: min_iter times a power of eta, below `epochs`."""
-    rungs = []
-    rung = asha.min_iter
-    while rung < epochs:
-        rungs.append(rung)
-        rung *= asha.eta
-    return rungs
-
-
 @dataclass(frozen=True)
 class _RungEntry:
     """What Ray's scheduler reads of a trial."""

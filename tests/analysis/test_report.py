@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from lmtune.analysis import answer, report, summarize, variants_header, variants_rows, write_report
-from lmtune.analysis.cautions import cautions, range_position
+from lmtune.analysis.cautions import cautions
 from lmtune.analysis.markdown import code_block, escape, table
+from lmtune.analysis.ranges import range_position
 from lmtune.records import DatasetFacts, ExperimentFolder
 from lmtune.spec.search import Categorical, Distribution, FloatRange, IntRange, Seeds
 from lmtune.spec.trial import TrialConfig

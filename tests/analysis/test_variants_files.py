@@ -12,7 +12,7 @@ from rich.console import Console
 
 from lmtune.analysis import summarize, variants_header, variants_rows, write_report
 from lmtune.analysis.latex import escape
-from lmtune.ending import variants_table
+from lmtune.printed_answer import variants_table
 from lmtune.records import ExperimentFolder, write_tables
 from tests.analysis.synthetic import SEARCHED, searched_sweep, write_experiment
 

@@ -5,14 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from lmtune.records import timeline
 from lmtune.records.timeline import Event, Span, note_event, read_spans
 
 
 @pytest.fixture
 def note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def at(time_s: float, event: Event, trial_id: str | None = None) -> None:
-        monkeypatch.setattr(timeline.time, "time", lambda: time_s)
+        monkeypatch.setattr("lmtune.records.timeline.time.time", lambda: time_s)
         note_event(tmp_path / "timeline.jsonl", event, trial_id)
 
     return at

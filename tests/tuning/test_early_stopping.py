@@ -9,9 +9,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from lmtune.spec.search import Asha
+from lmtune.spec.search import Asha, asha_rungs
 from lmtune.spec.sweep import Metric
-from lmtune.tuning.early_stopping import VariantAsha, asha_rungs
+from lmtune.tuning.early_stopping import VariantAsha
 from tests.tuning.simulation import evaluation
 
 Report = tuple[str, int, float]
