@@ -7,11 +7,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from lmtune.analysis import Summary, write_report
+from lmtune.analysis import Summary, summarize, write_report
 from lmtune.dataset_facts import dataset_facts
 from lmtune.datasets import Dataset, PairsDataset, PreparedDatasets
 from lmtune.errors import SpecError
 from lmtune.records import ExperimentFolder, describe_environment, write_tables
+from lmtune.samples import keep_samples
 from lmtune.spec.sweep import SweepSpec
 from lmtune.terminal import terminal
 from lmtune.tracking import MlflowObserver, Observer, RecordsObserver, tracked_files
@@ -72,6 +73,7 @@ def drive(
         for observer in observers:
             observer.sweep_ended(conductor.is_finished)
     write_tables(folder)
+    keep_samples(folder, summarize(folder))
     summary = write_report(folder)
     if mlflow is not None:
         _keep_in_mlflow(mlflow, folder, console)

@@ -5,18 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table
 from rich.text import Text
 
-from lmtune.analysis import Summary, answer, floor_lines, variants_header, variants_rows
-from lmtune.analysis.statistics import Verdict
+from lmtune.analysis import Summary
+from lmtune.printed_answer import print_answer
 from lmtune.records import ExperimentFolder
 from lmtune.tuning.failures import ALIKE_IN_A_SWEEP, ALIKE_IN_A_VARIANT
 from lmtune.tuning.runner import SweepOutcome
-
-_STYLES: dict[Verdict, str] = {"better": "green", "worse": "red", "within noise": "dim"}
-_DROPPED_FIRST = ("FLOPs", "detectable", "p (", "seeds", "parameters", "95%", "tuned", "its")
 
 
 def print_ending(
@@ -33,9 +28,7 @@ def print_ending(
     console.print(Text(_how_it_ended(outcome)))
     _print_failures(outcome, folder, console)
     console.print()
-    console.print(Text(summary.sweep.question, style="bold"))
-    console.print(Text(answer(summary)))
-    console.print(_table(summary, console))
+    print_answer(summary, console)
     if others := folder.sort_out().others:
         are = "is" if len(others) == 1 else "are"
         console.print(
@@ -46,9 +39,7 @@ def print_ending(
                 style="dim",
             )
         )
-    for line in floor_lines(summary):
-        console.print(Text(line, style="dim"))
-    console.print(Text(f"Report   {_shown(folder.report_md)}"))
+    console.print(Text(f"Report   {_shown(folder.report_html)}"))
     console.print(Text(f"Records  {_shown(folder.path)}"))
     if summary.sweep.tracking.mlflow is not None:
         console.print(Text("MLflow   make ui, or python -m lmtune.ui"))
@@ -104,34 +95,6 @@ def _print_failures(outcome: SweepOutcome, folder: ExperimentFolder, console: Co
 
 def _trials(count: int) -> str:
     return "1 trial" if count == 1 else f"{count} trials"
-
-
-def _table(summary: Summary, console: Console) -> Table:
-    """The variants table, without the columns that do not fit; the report has all of them."""
-    titles = list(variants_header(summary))
-    while True:
-        table = _build_table(summary, titles)
-        droppable = [title for title in titles if title.startswith(_DROPPED_FIRST)]
-        unbounded = console.options.update(max_width=10_000)
-        if not droppable or Measurement.get(console, unbounded, table).maximum <= console.width:
-            return table
-        titles.remove(min(droppable, key=_drop_rank))
-
-
-def _drop_rank(title: str) -> int:
-    return next(rank for rank, start in enumerate(_DROPPED_FIRST) if title.startswith(start))
-
-
-def _build_table(summary: Summary, titles: list[str]) -> Table:
-    header = variants_header(summary)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for number, title in enumerate(titles):
-        table.add_column(Text(title), justify="right" if number else "left")
-    for row in variants_rows(summary):
-        cells = dict(zip(header, row.cells, strict=True))
-        style = _STYLES.get(row.verdict, "") if row.verdict else ""
-        table.add_row(*(Text(cells[title]) for title in titles), style=style)
-    return table
 
 
 def _shown(path: Path) -> str:

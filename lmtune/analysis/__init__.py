@@ -1,14 +1,14 @@
-"""What a sweep's records say: statistics, the answer, `summary.json` and `report.md`.
+"""What a sweep's records say: statistics, the answer, the reports and their figures.
 
 Reads the records alone, so that all of it can be made again at any time.
 """
 
 from __future__ import annotations
 
-from lmtune.analysis.answer import VariantRow, answer, variants_header, variants_rows
+from lmtune.analysis.answer import answer
 from lmtune.analysis.confirmed import BestTrial, Configuration
 from lmtune.analysis.floors import floor_lines
-from lmtune.analysis.report import report, write_report
+from lmtune.analysis.report import report
 from lmtune.analysis.statistics import Comparison, Estimate, Interval, Verdict
 from lmtune.analysis.summary import (
     Summary,
@@ -16,6 +16,8 @@ from lmtune.analysis.summary import (
     summarize,
     summary_content,
 )
+from lmtune.analysis.variants_table import VariantRow, variants_header, variants_rows
+from lmtune.analysis.writing import write_experiment, write_report
 
 __all__ = [
     "BestTrial",
@@ -34,5 +36,6 @@ __all__ = [
     "summary_content",
     "variants_header",
     "variants_rows",
+    "write_experiment",
     "write_report",
 ]

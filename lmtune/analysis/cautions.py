@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
 from collections.abc import Iterator
 from typing import get_args
 
-from lmtune.analysis.answer import carries_state, format_scalar, format_value
 from lmtune.analysis.data_cautions import data_cautions
+from lmtune.analysis.formats import format_value
+from lmtune.analysis.search_cautions import search_cautions
+from lmtune.analysis.statistics import FEW_SEEDS
 from lmtune.analysis.summary import Summary, VariantSummary
+from lmtune.analysis.variants_table import carries_state
 from lmtune.spec.result import Status
-from lmtune.spec.search import Distribution, FloatRange, IntRange, QuantizedRange
-from lmtune.spec.trial import Phase, Scalar
-
-FEW_SEEDS = 5
-"""Below this many confirm seeds an interval rests on little."""
-
-EDGE = 0.1
-"""A best value in this outer part of its range, on its own scale, may have been cut off by it."""
+from lmtune.spec.trial import Phase
 
 SIZE_MISMATCH = 0.1
 """Share by which the parameter counts of compared architectures may differ without a word."""
@@ -30,27 +24,16 @@ def cautions(summary: Summary) -> list[str]:
     """Plain sentences, the weightiest first; none where there is nothing to be careful about."""
     return [
         *_few_seeds(summary),
+        *_checkpoint_decides(summary),
         *_different_data(summary),
         *data_cautions(summary),
         *_different_sizes(summary),
         *_lost_trials(summary),
-        *_range_edges(summary),
+        *search_cautions(summary),
         *_picked(summary),
         *_flattered(summary),
         *_carried_state(summary),
     ]
-
-
-def range_position(distribution: Distribution, value: Scalar) -> float | None:
-    """Where in its range a value lies, from 0 to 1 on its scale; None where there is no range."""
-    if not isinstance(distribution, FloatRange | IntRange | QuantizedRange):
-        return None
-    if not isinstance(value, int | float):
-        return None
-    low, high, at = float(distribution.min), float(distribution.max), float(value)
-    if distribution.distribution in ("log_uniform_values", "int_log_uniform_values"):
-        low, high, at = math.log(low), math.log(high), math.log(at)
-    return (at - low) / (high - low)
 
 
 def _few_seeds(summary: Summary) -> Iterator[str]:
@@ -61,6 +44,17 @@ def _few_seeds(summary: Summary) -> Iterator[str]:
             f"Only {seeds} a variant: with fewer than {FEW_SEEDS}, an interval is wide or missing, "
             "and only large differences can be told from luck."
         )
+
+
+def _checkpoint_decides(summary: Summary) -> Iterator[str]:
+    """Verdicts that the choice of the checkpoint makes."""
+    for each in summary.variants:
+        last, best = each.comparison, each.comparison_at_best
+        if last and best and each.verdict_depends_on_checkpoint:
+            yield (
+                f"The verdict on {each.variant.name} depends on the checkpoint: {last.verdict} "
+                f"after the last epoch, {best.verdict} at each trial's lowest val_loss."
+            )
 
 
 def _different_data(summary: Summary) -> Iterator[str]:
@@ -98,23 +92,6 @@ def _lost_trials(summary: Summary) -> Iterator[str]:
             if shares:
                 excluded = "; the means leave them out" if phase == "confirm" else ""
                 yield f"{status.capitalize()} {phase} trials: {', '.join(shares)}{excluded}."
-
-
-def _range_edges(summary: Summary) -> Iterator[str]:
-    found: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-    for variant in summary.variants:
-        parameters = variant.answer.parameters if variant.answer else {}
-        for path in parameters.keys() & variant.variant.parameters.keys():
-            position = range_position(variant.variant.parameters[path], parameters[path])
-            if position is not None and not EDGE <= position <= 1 - EDGE:
-                end = "lower" if position < EDGE else "upper"
-                value = format_scalar(parameters[path])
-                found[path, end].append(f"{variant.variant.name} ({value})")
-    for (path, end), named in sorted(found.items()):
-        yield (
-            f"The best {path} lies at the {end} edge of its range for {', '.join(named)}. A wider "
-            "range might hold a better one."
-        )
 
 
 def _picked(summary: Summary) -> Iterator[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from lmtune.analysis.statistics import Estimate, estimate
 from lmtune.records import TrialRecord
-from lmtune.spec.result import TrialFacts
+from lmtune.spec.result import Evaluation, TrialFacts
 from lmtune.spec.sweep import Metric
 from lmtune.spec.trial import Scalar, TrialConfig
 
@@ -26,6 +26,7 @@ class Configuration:
         trials: its confirm trials, by seed.
         values: the metric at the last epoch of the completed ones, by seed.
         confirm: their mean.
+        best_values: the metric of their best checkpoints, those of the lowest val_loss, by seed.
     """
 
     config: TrialConfig
@@ -34,6 +35,19 @@ class Configuration:
     trials: tuple[TrialRecord, ...]
     values: dict[int, float]
     confirm: Estimate
+    best_values: dict[int, float]
+
+    @property
+    def at_best(self) -> Estimate:
+        """The mean over the best checkpoints."""
+        return estimate(list(self.best_values.values()))
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Of training with its evaluations, the mean over the completed trials."""
+        ends = [trial.last for trial in self.trials if trial.status == "completed"]
+        rates = [end.train_tokens / end.elapsed_s for end in ends if end and end.elapsed_s > 0]
+        return estimate(rates).mean if rates else None
 
     def mean(self, name: str) -> float | None:
         """The mean of a number of `Evaluation` at the last epoch; None where it was not measured.
@@ -55,13 +69,15 @@ class BestTrial:
 
 def _values(records: Iterable[TrialRecord], name: str) -> list[tuple[TrialRecord, float]]:
     """The completed trials whose last evaluation has a finite number of some name, with it."""
-    found = []
-    for record in records:
-        if record.status == "completed" and record.last is not None:
-            value = getattr(record.last, name)
-            if value is not None and math.isfinite(value):
-                found.append((record, float(value)))
-    return found
+    completed = [record for record in records if record.status == "completed"]
+    found = [(record, metric_value(record.last, name)) for record in completed]
+    return [(record, value) for record, value in found if value is not None]
+
+
+def metric_value(evaluation: Evaluation | None, name: str) -> float | None:
+    """A number of an evaluation; None where there is none, or none that is finite."""
+    value = getattr(evaluation, name, None)
+    return float(value) if value is not None and math.isfinite(value) else None
 
 
 def rank(confirm: Estimate, metric: Metric) -> tuple[int, float]:
@@ -93,6 +109,7 @@ def configurations(records: Iterable[TrialRecord], metric: Metric) -> list[Confi
 
 def _configuration(group: Sequence[TrialRecord], metric: Metric) -> Configuration:
     values = {record.spec.seed: value for record, value in _values(group, metric.name)}
+    best = {record.spec.seed: metric_value(record.best, metric.name) for record in group}
     return Configuration(
         config=group[0].spec.config,
         parameters=group[0].spec.parameters,
@@ -100,6 +117,7 @@ def _configuration(group: Sequence[TrialRecord], metric: Metric) -> Configuratio
         trials=tuple(group),
         values=values,
         confirm=estimate(list(values.values())),
+        best_values={seed: value for seed in values if (value := best[seed]) is not None},
     )
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lmtune.analysis.answer import format_value
-from lmtune.analysis.markdown import table
+from lmtune.analysis.document import Block, Table
+from lmtune.analysis.formats import format_value
 from lmtune.analysis.summary import Summary
 from lmtune.records import DatasetFacts
 
 
-def data_section(summary: Summary) -> str:
-    """The section as Markdown: a table for each data set."""
+def data_section(summary: Summary) -> list[Block]:
+    """The section: a table for each data set."""
     distinct = {facts.fingerprint: facts for facts in summary.datasets.values()}
-    tables = []
+    tables: list[Block] = []
     for facts in distinct.values():
         rows = list(_facts(facts))
         if len(distinct) > 1:
@@ -23,8 +23,8 @@ def data_section(summary: Summary) -> str:
                 if other.fingerprint == facts.fingerprint
             ]
             rows.insert(0, ("variants", ", ".join(names)))
-        tables.append(table(("fact", "value"), rows))
-    return "\n\n".join(tables)
+        tables.append(Table(("fact", "value"), tuple(rows), ("fact", "value"), "Data"))
+    return tables
 
 
 def _facts(facts: DatasetFacts) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lmtune.analysis.markdown import table
+from lmtune.analysis.document import Table
 from lmtune.analysis.summary import Summary
 from lmtune.spec.match import Match, Matched
 
@@ -22,14 +22,15 @@ def match_step(match: Match) -> str:
     )
 
 
-def match_table(summary: Summary) -> str:
+def match_table(summary: Summary) -> Table:
     """What came of it, a row a variant."""
-    rows = [
+    rows = tuple(
         (each.variant.name, *match_cells(each.variant.matched))
         for each in summary.variants
         if each.variant.matched
-    ]
-    return table(("variant", "solved", "target", "reached", "mismatch"), rows)
+    )
+    header = ("variant", "solved", "target", "reached", "mismatch")
+    return Table(header, rows, ("variant", "solved"), "Widths that were solved")
 
 
 def match_cells(matched: Matched) -> tuple[str, str, str, str]:

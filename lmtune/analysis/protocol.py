@@ -5,30 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import get_args
 
-from lmtune.analysis.answer import (
-    carries_state,
+from lmtune.analysis.document import Block, Bullets, Table
+from lmtune.analysis.formats import (
     format_interval,
     format_parameters,
     format_scalar,
     format_value,
 )
-from lmtune.analysis.markdown import bullets, escape, table
 from lmtune.analysis.matched import match_step, match_table
 from lmtune.analysis.summary import Summary, VariantSummary
+from lmtune.analysis.variants_table import carries_state
 from lmtune.spec.result import Status
 from lmtune.spec.search import Categorical, Constant, Distribution, QuantizedRange
 from lmtune.spec.sweep import SweepSpec
 from lmtune.spec.trial import Phase
 
 
-def protocol(summary: Summary) -> str:
-    """The section as Markdown: phases, search, evaluation, and what became of the trials."""
-    parts = [bullets(map(escape, _steps(summary))), _status_counts(summary)]
+def protocol(summary: Summary) -> list[Block]:
+    """The section: phases, search, evaluation, and what became of the trials."""
+    parts: list[Block] = [Bullets(tuple(_steps(summary))), _status_counts(summary)]
     if any(variant.matched for variant in summary.sweep.variants):
         parts.insert(1, match_table(summary))
     if any(variant.variant.parameters for variant in summary.variants):
         parts.append(_search_table(summary))
-    return "\n\n".join(parts)
+    return parts
 
 
 def _steps(summary: Summary) -> Iterator[str]:
@@ -107,7 +107,7 @@ def _count(number: int, noun: str) -> str:
     return f"one {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _status_counts(summary: Summary) -> str:
+def _status_counts(summary: Summary) -> Table:
     statuses: tuple[Status, ...] = get_args(Status)
     phases: tuple[Phase, ...] = get_args(Phase)
     rows = []
@@ -116,11 +116,11 @@ def _status_counts(summary: Summary) -> str:
             sum(variant.counts[phase][status] for variant in summary.variants)
             for status in statuses
         ]
-        rows.append([phase, *map(str, [sum(counts), *counts])])
-    return table(["phase", "trials", *statuses], rows)
+        rows.append((phase, *map(str, [sum(counts), *counts])))
+    return Table(("phase", "trials", *statuses), tuple(rows), ("phase",), "Trials by status")
 
 
-def _search_table(summary: Summary) -> str:
+def _search_table(summary: Summary) -> Table:
     """What each search tried, and its winner's value then and over new seeds."""
     metric = summary.sweep.metric.name
     header = (
@@ -131,7 +131,8 @@ def _search_table(summary: Summary) -> str:
         f"{metric} in the search",
         "with new seeds",
     )
-    return table(header, [_search_row(variant) for variant in summary.variants])
+    rows = tuple(_search_row(variant) for variant in summary.variants)
+    return Table(header, rows, ("variant", "winner"), "What each search found")
 
 
 def _search_row(variant: VariantSummary) -> tuple[str, ...]:

@@ -25,6 +25,12 @@ POWER = 0.80
 MIN_SEEDS = 3
 """Below this many seeds in pairs there is no verdict."""
 
+FEW_SEEDS = 5
+"""Below this many seeds in pairs a verdict rests on little, and is shown with a caution."""
+
+MAX_SEEDS = 1000
+"""More seeds than anybody trains: so many are not told apart."""
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -71,6 +77,11 @@ class Comparison:
     smallest_detectable: float | None
     verdict: Verdict
     reason: str = ""
+
+    @property
+    def is_cautioned(self) -> bool:
+        """Whether the verdict rests on so few seeds that it should be read with care."""
+        return self.p is not None and self.difference.n < FEW_SEEDS
 
 
 def estimate(values: Sequence[float]) -> Estimate:
@@ -167,11 +178,34 @@ def _p_value(differences: Sequence[float]) -> float | None:
     return float(2 * stdtr(n - 1, -abs(mean) / (deviation / math.sqrt(n))))
 
 
+def seeds_to_resolve(difference: Estimate, size: float) -> int | None:
+    """How many seeds would show a true difference of a size with the chance `POWER`.
+
+    At the spread that was seen, which few seeds know only roughly, and without Holm's adjustment.
+
+    Args:
+        difference: of the pairs that there are.
+        size: what should not go unseen; its sign does not matter.
+
+    Returns:
+        `MIN_SEEDS` or more; None where the spread is not known, or `MAX_SEEDS` would not do.
+    """
+    if difference.deviation is None or difference.n < MIN_SEEDS:
+        return None
+    counts = range(MIN_SEEDS, MAX_SEEDS + 1)
+    deviation = difference.deviation
+    return next((n for n in counts if _detectable(deviation, n) <= abs(size)), None)
+
+
 def _smallest_detectable(difference: Estimate) -> float | None:
     if difference.deviation is None or difference.n < MIN_SEEDS:
         return None
-    quantiles = _t_quantile((1 + CONFIDENCE) / 2, difference.n) + _t_quantile(POWER, difference.n)
-    return quantiles * difference.deviation / math.sqrt(difference.n)
+    return _detectable(difference.deviation, difference.n)
+
+
+def _detectable(deviation: float, n: int) -> float:
+    quantiles = _t_quantile((1 + CONFIDENCE) / 2, n) + _t_quantile(POWER, n)
+    return quantiles * deviation / math.sqrt(n)
 
 
 def _verdict(

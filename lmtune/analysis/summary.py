@@ -50,7 +50,8 @@ class VariantSummary:
             seeds the one with the best mean. None before any confirm trial.
         num_confirmed: configurations that `answer` was chosen from.
         tuned_value: what the search saw at the answer's configuration; None without a search.
-        comparison: with the base; None for the base itself.
+        comparison: with the base, after the last epoch; None for the base itself.
+        comparison_at_best: the same of each trial's best checkpoint.
     """
 
     variant: Variant
@@ -59,11 +60,26 @@ class VariantSummary:
     num_confirmed: int
     tuned_value: float | None
     comparison: Comparison | None
+    comparison_at_best: Comparison | None
+
+    @property
+    def verdict_depends_on_checkpoint(self) -> bool:
+        """Whether the last epoch and the best checkpoint give different verdicts."""
+        last, best = self.comparison, self.comparison_at_best
+        if not last or not best or last.p is None or best.p is None:
+            return False
+        return last.verdict != best.verdict
 
     @property
     def confirm(self) -> Estimate:
         """The mean over the answer's seeds; of no seeds where there is no answer yet."""
         return self.answer.confirm if self.answer else estimate([])
+
+    @property
+    def diverged_share(self) -> float:
+        """Of all its trials, how many diverged."""
+        diverged = sum(counts["diverged"] for counts in self.counts.values())
+        return diverged / max(1, sum(counts.total() for counts in self.counts.values()))
 
     @property
     def is_comparable(self) -> bool:
@@ -109,12 +125,26 @@ def summarize(folder: ExperimentFolder) -> Summary:
     Raises:
         UserError: the folder holds no experiment, or a record is not readable.
     """
-    sweep, datasets = folder.read_sweep(), folder.read_datasets()
+    return summarize_records(folder.read_sweep(), folder.read_datasets(), folder.read_trials())
+
+
+def summarize_records(
+    sweep: SweepSpec, datasets: dict[str, DatasetFacts], records: Iterable[TrialRecord]
+) -> Summary:
+    """Draw the conclusions from records that were read.
+
+    Args:
+        sweep: the question.
+        datasets: of each variant, by name.
+        records: as `ExperimentFolder.read_trials` gives them.
+    """
     trials: dict[str, list[TrialRecord]] = {variant.name: [] for variant in sweep.variants}
-    for record in folder.read_trials():
+    for record in records:
         trials[record.spec.variant].append(record)
     confirmed = {name: configurations(records, sweep.metric) for name, records in trials.items()}
     answers = [next(iter(found), None) for found in confirmed.values()]
+    last = [answer.values if answer else {} for answer in answers]
+    best = [answer.best_values if answer else {} for answer in answers]
     variants = tuple(
         VariantSummary(
             variant=variant,
@@ -123,18 +153,23 @@ def summarize(folder: ExperimentFolder) -> Summary:
             num_confirmed=len(confirmed[variant.name]),
             tuned_value=tuned_value(answer, trials[variant.name], sweep.metric),
             comparison=comparison,
+            comparison_at_best=at_best,
         )
-        for variant, answer, comparison in zip(
-            sweep.variants, answers, _comparisons(sweep, answers, datasets), strict=True
+        for variant, answer, comparison, at_best in zip(
+            sweep.variants,
+            answers,
+            _comparisons(sweep, answers, datasets, last),
+            _comparisons(sweep, answers, datasets, best),
+            strict=True,
         )
     )
     comparable = [confirmed[each.variant.name] for each in variants if each.is_comparable]
-    best = best_trial(chain.from_iterable(comparable), sweep.metric)
+    best_compared = best_trial(chain.from_iterable(comparable), sweep.metric)
     return Summary(
         sweep=sweep,
         datasets=datasets,
         variants=variants,
-        best=best or best_trial(chain.from_iterable(confirmed.values()), sweep.metric),
+        best=best_compared or best_trial(chain.from_iterable(confirmed.values()), sweep.metric),
         missing=tuple(
             phrase
             for variant in sweep.variants
@@ -147,15 +182,16 @@ def _comparisons(
     sweep: SweepSpec,
     answers: Sequence[Configuration | None],
     datasets: Mapping[str, DatasetFacts],
+    values: Sequence[Mapping[int, float]],
 ) -> list[Comparison | None]:
-    """Each variant compared with the first; None for the first itself."""
+    """Each variant compared with the first by values of its seeds; None for the first itself."""
     base, *others = [
         Measured.of(variant, answer, datasets[variant.name])
         for variant, answer in zip(sweep.variants, answers, strict=True)
     ]
     reasons = [why_not_comparable(base, other, sweep.metric) for other in others]
-    first, *values = [answer.values if answer else {} for answer in answers]
-    comparable = [each for each, reason in zip(values, reasons, strict=True) if reason is None]
+    first, *rest = values
+    comparable = [each for each, reason in zip(rest, reasons, strict=True) if reason is None]
     made = iter(compare(first, comparable, sweep.metric.goal))
     return [None, *(next(made) if reason is None else refused(reason) for reason in reasons)]
 
@@ -180,8 +216,7 @@ def summary_content(summary: Summary) -> dict[str, Any]:
 
 
 def _variant_content(variant: VariantSummary, metric: Metric) -> dict[str, Any]:
-    answer, comparison = variant.answer, variant.comparison
-    matched = variant.variant.matched
+    answer, matched = variant.answer, variant.variant.matched
     best = best_trial([answer] if answer else [], metric)
     return {
         "variant": variant.variant.name,
@@ -189,20 +224,29 @@ def _variant_content(variant: VariantSummary, metric: Metric) -> dict[str, Any]:
         "completed": sum(counts["completed"] for counts in variant.counts.values()),
         "best_trial_id": best and best.trial_id,
         "parameters": answer.parameters if answer else {},
-        "confirm": {
-            "n": variant.confirm.n,
-            "mean": variant.confirm.mean,
-            "interval": _interval_content(variant.confirm.interval),
-        },
-        "difference": comparison
-        and {
-            "mean": comparison.difference.mean,
-            "interval": _interval_content(comparison.difference.interval),
-            "p": comparison.p_holm,
-            "verdict": comparison.verdict,
-            **({"reason": comparison.reason} if comparison.reason else {}),
+        "confirm": _estimate_content(variant.confirm),
+        "difference": _difference_content(variant.comparison),
+        "at_best_checkpoint": {
+            "confirm": _estimate_content(answer.at_best if answer else estimate([])),
+            "difference": _difference_content(variant.comparison_at_best),
         },
         **({"matched": matched.model_dump(mode="json")} if matched else {}),
+    }
+
+
+def _estimate_content(found: Estimate) -> dict[str, Any]:
+    return {"n": found.n, "mean": found.mean, "interval": _interval_content(found.interval)}
+
+
+def _difference_content(comparison: Comparison | None) -> dict[str, Any] | None:
+    if comparison is None:
+        return None
+    return {
+        "mean": comparison.difference.mean,
+        "interval": _interval_content(comparison.difference.interval),
+        "p": comparison.p_holm,
+        "verdict": comparison.verdict,
+        **({"reason": comparison.reason} if comparison.reason else {}),
     }
 
 

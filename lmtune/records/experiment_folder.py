@@ -129,6 +129,26 @@ class ExperimentFolder:
         return self.path / "runs.jsonl"
 
     @property
+    def report_html(self) -> Path:
+        """The answer with its figures, for a browser."""
+        return self.path / "report.html"
+
+    @property
+    def figures(self) -> Path:
+        """The folder of the report's figures as pictures."""
+        return self.path / "figures"
+
+    @property
+    def samples_json(self) -> Path:
+        """What a model of each variant wrote from the same prompts."""
+        return self.path / "samples.json"
+
+    @property
+    def timeline_jsonl(self) -> Path:
+        """A line for each time that a trial started or ended."""
+        return self.path / "timeline.jsonl"
+
+    @property
     def test_reads_jsonl(self) -> Path:
         """A line for each time that the test split was scored."""
         return self.path / "test_reads.jsonl"

@@ -23,6 +23,7 @@ def tracked_files(experiment: ExperimentFolder) -> tuple[Path, ...]:
     return (
         experiment.sweep_yaml,
         experiment.report_md,
+        experiment.report_html,
         experiment.summary_json,
         experiment.trials_csv,
         experiment.curves_csv,

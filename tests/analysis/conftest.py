@@ -136,8 +136,8 @@ def _write_trial(
     )
     records = folder.trial(spec.trial_id)
     records.write_spec(spec, facts)
-    # The first epoch is far better than the last, so that taking it for the last shows.
-    epochs = [] if value is None else [value * 0.5, value]
+    # The first epoch is better than the last, so that taking it for the last shows.
+    epochs = [] if value is None else [value * 0.99, value]
     for epoch, number in enumerate(epochs, start=1):
         more = measured if epoch == len(epochs) else {}
         records.append_evaluation(_evaluation(epoch, number, sweep.metric, more))

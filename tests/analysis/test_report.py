@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from lmtune.analysis import answer, report, summarize, variants_header, variants_rows, write_report
-from lmtune.analysis.cautions import cautions, range_position
+from lmtune.analysis.cautions import cautions
 from lmtune.analysis.markdown import code_block, escape, table
+from lmtune.analysis.ranges import range_position
 from lmtune.records import DatasetFacts, ExperimentFolder
 from lmtune.spec.search import Categorical, Distribution, FloatRange, IntRange, Seeds
 from lmtune.spec.trial import TrialConfig
@@ -61,8 +62,8 @@ def _section(text: str, title: str) -> str:
 
 def test_answer_is_made_from_the_verdicts(ablation: ExperimentFolder) -> None:
     assert answer(summarize(ablation)) == (
-        "Compared with base (val_loss 1.5040), num_layers=6 (-0.100) is better; "
-        "num_layers=1 (+0.100) is worse. "
+        "Compared with base (val_loss 1.5040), num_layers=6 (-0.1000) is better; "
+        "num_layers=1 (+0.1000) is worse. "
         "Within noise: dropout=0.1; differences up to about 0.0026 could go unseen."
     )
 
@@ -131,13 +132,15 @@ def test_variants_rows_say_mean_interval_difference_and_verdict(
         "val_loss": "1.6040",
         "95% interval": "[1.5797, 1.6283]",
         "seeds": "5",
-        "difference to base": "+0.100",
-        "its 95% interval": "[+0.0980, +0.102]",
+        "difference to base": "+0.1000",
+        "its 95% interval": "[+0.0980, +0.1020]",
         "detectable": "0.0026",
         "p (Holm)": "< 0.001",
         "verdict": "worse",
         "parameters": "204,000",
         "FLOPs/token": "1,300,000",
+        "tokens/s": "10,240",
+        "diverged": "0%",
     }
     assert [row.verdict for row in variants_rows(summary)] == [
         None, "worse", "better", "within noise",
@@ -175,9 +178,10 @@ def test_variants_of_one_variant_have_no_comparison_columns(make_experiment: Mak
     summary = summarize(folder)
     assert variants_header(summary) == (
         "variant", "val_loss", "95% interval", "seeds", "parameters", "FLOPs/token",
+        "tokens/s", "diverged",
     )  # fmt: skip
     assert variants_rows(summary)[0].cells == (
-        "base", "1.5000", "-", "1", "204,000", "1,300,000",
+        "base", "1.5000", "-", "1", "204,000", "1,300,000", "10,240", "0%",
     )  # fmt: skip
     text = _report(folder)
     assert "Holm" not in text

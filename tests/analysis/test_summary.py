@@ -43,7 +43,16 @@ def test_summary_has_the_fields_of_the_design(make_experiment: Make) -> None:
         "name", "question", "metric", "variants", "best", "dataset", "finished",
     ]  # fmt: skip
     assert [list(variant) for variant in content["variants"]] == [
-        ["variant", "trials", "completed", "best_trial_id", "parameters", "confirm", "difference"]
+        [
+            "variant",
+            "trials",
+            "completed",
+            "best_trial_id",
+            "parameters",
+            "confirm",
+            "difference",
+            "at_best_checkpoint",
+        ]
     ] * 2
     assert list(content["variants"][0]["confirm"]) == ["n", "mean", "interval"]
     assert list(content["variants"][1]["difference"]) == ["mean", "interval", "p", "verdict"]

@@ -49,7 +49,7 @@ def test_command_when_the_sweep_ends_prints_the_answer_and_where_the_rest_is(
     for variant in records.summary["variants"]:
         if variant["confirm"]["n"]:
             assert f"{variant['confirm']['mean']:.4f}" in finished.out
-    for path in ("report.md", ""):
+    for path in ("report.html", ""):
         assert f"experiments/{NAME}/{path}".rstrip("/") in finished.out
     assert "python -m lmtune.ui" in finished.out
     assert "http://127.0.0.1:" in finished.out
@@ -68,14 +68,10 @@ def test_command_when_the_sweep_ends_leaves_nothing_of_ray(finished: Ended) -> N
 def test_folder_when_the_sweep_ends_holds_what_the_design_lists(records: Records) -> None:
     names = {path.name for path in records.path.iterdir() if path.name != ".lock"}
     files = {"sweep.yaml", "resolved.json", "environment.json", "trials.csv", "curves.csv"}
-    assert names == files | {
-        "summary.json",
-        "report.md",
-        "trials",
-        "study",
-        "ray",
-        "time_spent.json",
-    }
+    made = {"summary.json", "report.md", "report.html", "samples.json"}
+    made |= {f"variants.{suffix}" for suffix in ("csv", "md", "tex")}
+    times = {"timeline.jsonl", "time_spent.json", "runs.jsonl"}
+    assert names == files | made | times | {"trials", "study", "ray"}
     for trial_id in records.trials.index:
         folder = records.path / "trials" / trial_id
         assert {path.name for path in folder.iterdir()} >= {"spec.json", "result.json"}
