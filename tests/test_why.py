@@ -74,6 +74,7 @@ def test_why_when_a_trial_failed_says_what_and_how_often(
         trial = made.next_trial()
         assert trial is not None
         made.failed(trial, Failure("Traceback ...\nRuntimeError: no"))
+    assert trial is not None
     said = why(sweep, folder, trial.trial_id).splitlines()
     assert said[1] == (
         "failed after epoch 0 of 9 (RuntimeError: no): the same command tries it again"
