@@ -17,7 +17,7 @@ def disk_full(error: OSError, project: Path) -> SweepError:
         error: of the write.
         project: the folder that `experiments/` is in.
     """
-    held = [f"{name}/ holds {size_text(_size(project / name))}" for name in _FOLDERS]
+    held = [f"{name}/ holds {size_text(size_of(project / name))}" for name in _FOLDERS]
     problem = Problem(
         where=str(error.filename or project),
         what=f"{error.strerror}: {size_text(shutil.disk_usage(project).free)} are free, and what "
@@ -37,7 +37,7 @@ def size_text(num_bytes: float) -> str:
     return f"{num_bytes:.1f} TiB"
 
 
-def _size(folder: Path) -> int:
+def size_of(folder: Path) -> int:
     """Bytes of the files below a folder; 0 where there is none."""
     total = 0
     for path in folder.rglob("*"):

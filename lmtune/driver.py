@@ -10,6 +10,7 @@ from rich.console import Console
 from lmtune.analysis import Summary, summarize, write_report
 from lmtune.dataset_facts import dataset_facts
 from lmtune.datasets import Dataset, PairsDataset, PreparedDatasets
+from lmtune.disk_use import check_disk
 from lmtune.errors import SpecError
 from lmtune.records import ExperimentFolder, describe_environment, write_tables
 from lmtune.samples import keep_samples
@@ -47,6 +48,7 @@ def drive(
         UserError: the sweep cannot be run here; nothing was started.
     """
     _check_training(sweep, spec)
+    check_disk(sweep, prepared, folder, spec)
     datasets = {each.name: prepared.get(each.config.dataset) for each in sweep.variants}
     environment = describe_environment(project)
     folder.write_sweep_yaml(spec.read_text(encoding="utf-8"))

@@ -36,6 +36,15 @@ def available_memory() -> int | None:
     return int(found[1]) << 10 if found else None
 
 
+def shared_memory() -> int | None:
+    """Free bytes of /dev/shm; None where there is none."""
+    try:
+        found = os.statvfs("/dev/shm")
+    except OSError:
+        return None
+    return found.f_bavail * found.f_frsize
+
+
 def available_gpus() -> int:
     """CUDA devices that this process may use."""
     if sys.platform == "linux" and not any(map(os.path.exists, _GPU_DRIVERS)):

@@ -7,13 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from lmtune.datasets import PreparedDatasets, check_dataset
+from lmtune.disk import size_text
 from lmtune.errors import DataError, Problem, SpecError
-from lmtune.machine import available_cpus, available_gpus
+from lmtune.machine import available_cpus, available_gpus, shared_memory
 from lmtune.spec import find_places
 from lmtune.spec.dataset import DatasetConfig
 from lmtune.spec.places import Places
 from lmtune.spec.sweep import Resources, SweepSpec, Variant
 from lmtune.tracking import check_tracking
+from lmtune.tuning.ray_settings import OBJECT_STORE_BYTES
 
 
 def check_surroundings(sweep: SweepSpec, spec: Path, project: Path, *, is_local: bool) -> None:
@@ -33,6 +35,7 @@ def check_surroundings(sweep: SweepSpec, spec: Path, project: Path, *, is_local:
         problems.append(replace(problem, where=f"{spec}: {problem.where}"))
     if is_local:
         problems += check_resources(sweep.resources, spec)
+        problems += _check_shared_memory()
     if problems:
         raise SpecError(problems)
 
@@ -110,6 +113,20 @@ def check_resources(resources: Resources, spec: Path) -> list[Problem]:
     if resources.gpu > 0 and resources.gpu > (gpus := available_gpus()):
         problems.append(_beyond(spec, "gpu", resources.gpu, gpus))
     return problems
+
+
+def _check_shared_memory() -> Iterator[Problem]:
+    """Ray keeps its object store there, and fails in odd ways where it does not fit."""
+    free = shared_memory()
+    if free is not None and free < OBJECT_STORE_BYTES:
+        yield Problem(
+            "/dev/shm",
+            f"{size_text(free)} of shared memory are free, and Ray's object store takes "
+            f"{size_text(OBJECT_STORE_BYTES)}",
+            f"at least {size_text(OBJECT_STORE_BYTES)}",
+            "delete what is left in /dev/shm, or make it larger: docker run --shm-size=1g, or "
+            "mount -o remount,size=1g /dev/shm",
+        )
 
 
 def _beyond(spec: Path, kind: str, asked: float, available: int) -> Problem:

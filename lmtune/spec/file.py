@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from lmtune.spec.config import Config, Conflict, NonNegativeInt, PositiveFloat, PositiveInt
+from lmtune.spec.config import Config, Conflict, NonNegativeInt, PositiveInt
+from lmtune.spec.duration import Duration
 from lmtune.spec.match import MatchEntry
 from lmtune.spec.names import check_sweep_name
 from lmtune.spec.search import Asha, Distribution, Method
-from lmtune.spec.sweep import Metric, OnFailure, Resources, Tracking
+from lmtune.spec.sweep import Keep, Metric, OnFailure, Resources, Tracking
 from lmtune.spec.trial import TrialConfig
 
 MAX_SEEDS = 1000
-
-_DURATION = re.compile(r"(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?")
-
-
-def _seconds(value: object) -> object:
-    """`1h30m` and the like, in seconds."""
-    if not isinstance(value, str):
-        return value
-    match = _DURATION.fullmatch(value)
-    if not (match and value):
-        raise Conflict(
-            what="the duration cannot be read",
-            expected="days, hours, minutes and seconds (1h30m, 90s), or a number of seconds",
-            fix="write 30m, say",
-        )
-    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
 def _counted(value: object) -> object:
@@ -72,10 +55,9 @@ class BudgetEntry(Config):
     """The `budget` of a sweep file."""
 
     trials: PositiveInt | None = Field(default=None, description="tuned trials a variant")
-    time: (
-        Annotated[PositiveFloat, BeforeValidator(_seconds, json_schema_input_type=float | str)]
-        | None
-    ) = Field(default=None, description="for the whole sweep: 30m, 1h30m or seconds")
+    time: Duration | None = Field(
+        default=None, description="for the whole sweep, all runs of it: 30m, 1h30m or seconds"
+    )
 
 
 class VariantEntry(Config):
@@ -127,6 +109,7 @@ class SweepFile(Config):
     ] = SeedsEntry()
     resources: Resources = Resources()
     on_failure: OnFailure = OnFailure()
+    keep: Keep = Keep()
     tracking: Tracking = Tracking()
 
 

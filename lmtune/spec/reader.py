@@ -174,6 +174,7 @@ def _assembled(
         resources=file.resources,
         tracking=file.tracking,
         on_failure=file.on_failure,
+        keep=file.keep,
         match=_match(file),
         overrides=overrides,
     )

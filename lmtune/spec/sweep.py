@@ -89,6 +89,19 @@ class OnFailure(Config):
     )
 
 
+class Keep(Config):
+    """Which weights are left when trials have ended; those under way keep all that they need."""
+
+    checkpoints: Literal["best", "last", "all", "none"] = Field(
+        default="all", description="of a trial: of its best epoch, of its last, both, or neither"
+    )
+    top_k: PositiveInt | None = Field(
+        default=None,
+        description="trials of the whole sweep that keep theirs, by the metric, confirm trials "
+        "first; all if left out",
+    )
+
+
 class MlflowTracking(Config):
     """Where MLflow keeps the runs."""
 
@@ -163,6 +176,7 @@ class SweepSpec(Config):
     resources: Resources
     tracking: Tracking
     on_failure: OnFailure = OnFailure()
+    keep: Keep = Keep()
     match: Match | None = Field(default=None, description="None where widths are as the file says")
     overrides: tuple[str, ...] = Field(default=(), description="the --set options, as given")
 

@@ -16,6 +16,7 @@ from lmtune.spec.config import (
     PositiveInt,
 )
 from lmtune.spec.decoding import DecodingConfig, GreedyDecoding
+from lmtune.spec.duration import Duration
 
 Momentum = Annotated[float, Field(ge=0, lt=1)]
 
@@ -164,6 +165,10 @@ class TrainingConfig(Config):
     )
     precision: Literal["fp32", "bf16"] = Field(
         default="fp32", description="of the forward and backward pass; weights stay fp32"
+    )
+    checkpoint_every: Duration | None = Field(
+        default=None,
+        description="a checkpoint inside long epochs, too: 5m, say; changes no number",
     )
     evaluate_generation: Annotated[
         GenerationEvaluation | Literal[False] | None, BeforeValidator(_switched_on)

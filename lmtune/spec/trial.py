@@ -100,9 +100,13 @@ class TrialConfig(Config):
         return asked or None
 
     def content(self) -> dict[str, Any]:
-        """All of it that determines a trial's numbers: the word `size` alone does not."""
+        """All of it that determines a trial's numbers.
+
+        The word `size` alone does not, nor does when a checkpoint is written.
+        """
         content: dict[str, Any] = self.model_dump(mode="json")
         del content["model"]["size"]
+        del content["training"]["checkpoint_every"]
         return content
 
 

@@ -59,6 +59,20 @@ def put_back(folder: Path) -> None:
         old.rename(folder)
 
 
+def settle_folder(folder: Path) -> None:
+    """Keep nothing beside the content of `folder` any more."""
+    new, old = _beside(folder)
+    _remove(new)
+    if folder.exists():
+        _remove(old)
+
+
+def remove_folder(folder: Path) -> None:
+    """Delete `folder` and what is kept beside it."""
+    for path in (*_beside(folder), folder):
+        _remove(path)
+
+
 def whole_folder(folder: Path) -> Path | None:
     """Where the content is now: after a kill between two renames, aside. None: nowhere."""
     _, old = _beside(folder)

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
@@ -23,7 +23,13 @@ from torch import Tensor
 
 from lmtune.errors import CheckpointError
 from lmtune.spec.config import Config
-from lmtune.training.atomic_folder import put_back, replace_folder, whole_folder
+from lmtune.training.atomic_folder import (
+    put_back,
+    remove_folder,
+    replace_folder,
+    settle_folder,
+    whole_folder,
+)
 
 WEIGHTS_FILE = "model.safetensors"
 TENSORS_FILE = "state.safetensors"
@@ -42,7 +48,7 @@ class Progress(BaseModel):
         step: optimizer steps finished.
         train_tokens: tokens read in training.
         train_loss_sum: of the batches of the epoch that is not finished yet.
-        elapsed_s: training and evaluation of the finished epochs.
+        elapsed_s: training and evaluation so far.
         best_epoch: the epoch with the lowest validation loss; 0 before the first.
         best_val_loss: that loss; None before the first epoch.
     """
@@ -151,8 +157,19 @@ class CheckpointFolder:
         self.discard()
         return words
 
+    def keep_only(self, kinds: Collection[Kind]) -> None:
+        """Delete the others, and what only a trial under way needs, once the trial has ended."""
+        if not kinds:
+            self.discard()
+            return
+        for kind in get_args(Kind):
+            if kind in kinds:
+                settle_folder(self.path / kind)
+            else:
+                remove_folder(self.path / kind)
+
     def discard(self) -> None:
-        """Delete all of them: the trial starts anew."""
+        """Delete all of them."""
         shutil.rmtree(self.path, ignore_errors=True)
 
     def load(self, trial_id: str) -> Checkpoint | None:
@@ -180,7 +197,11 @@ class CheckpointFolder:
         """
         folder = whole_folder(self.path / kind)
         if folder is None:
-            raise CheckpointError(f"{self.path / kind}: no checkpoint was saved here.")
+            raise CheckpointError(
+                f"{self.path / kind}: no checkpoint was saved here, or it was not kept.\n"
+                "  Fix: name another trial or another checkpoint; `keep` in the sweep file says "
+                "which are left when trials have ended."
+            )
         return _read_tensors(folder, WEIGHTS_FILE, _read_own_state(folder, trial_id))
 
     def _replace(self, kind: Kind, checkpoint: Checkpoint, files: Mapping[str, bytes]) -> None:

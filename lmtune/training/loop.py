@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import torch
@@ -42,9 +43,10 @@ def train(
     """Train a trial and yield an evaluation after each epoch.
 
     An epoch's checkpoint is written when the consumer asks for the next evaluation, so what the
-    consumer has noted is never behind the checkpoint. Where `checkpoints` holds a `last/`, the run
-    goes on from there to the bit, and yields the epochs after it alone: none at all if it holds
-    the last one. `checkpoints.epochs_done` says beforehand where it will go on.
+    consumer has noted is never behind the checkpoint; inside an epoch one is written whenever
+    `training.checkpoint_every` has passed. Where `checkpoints` holds a `last/`, the run goes on
+    from there to the bit, and yields the epochs after it alone: none at all if it holds the last
+    one. `checkpoints.epochs_done` says beforehand where it will go on.
 
     The numbers follow from the trial, the data, the kind of device and the number of threads; not
     from torch's global generator, which is left as it was.
@@ -66,16 +68,18 @@ def train(
         yield from evaluations_by_formula(trial, dataset, formula)
         return
     run = TrainingRun(trial, dataset, torch.device(device), parts=parts)
-    if checkpoints is not None:
-        checkpoint = checkpoints.load(trial.trial_id)
-        if checkpoint is not None:
-            run.restore(checkpoint)
+    if checkpoints is None:
+        while run.progress.epoch < trial.config.training.epochs:
+            yield run.train_epoch()
+        return
+    checkpoint = checkpoints.load(trial.trial_id)
+    if checkpoint is not None:
+        run.restore(checkpoint)
     while run.progress.epoch < trial.config.training.epochs:
-        evaluation = run.train_epoch()
+        evaluation = run.train_epoch(save=partial(checkpoints.save, is_best=False))
         yield evaluation
-        if checkpoints is not None:
-            is_best = run.progress.best_epoch == evaluation.epoch
-            checkpoints.save(run.checkpoint(), is_best=is_best)
+        is_best = run.progress.best_epoch == evaluation.epoch
+        checkpoints.save(run.checkpoint(), is_best=is_best)
 
 
 class TrainingRun:
@@ -117,16 +121,32 @@ class TrainingRun:
         self.dropout_state = torch.Generator(device).manual_seed(dropout_seed).get_state()
         self.progress = Progress()
 
-    def train_epoch(self) -> Evaluation:
+    def train_epoch(self, save: Callable[[Checkpoint], None] | None = None) -> Evaluation:
         """Train to the end of the epoch and evaluate.
+
+        Args:
+            save: called inside the epoch whenever `training.checkpoint_every` has passed.
 
         Raises:
             TrialDiverged: a training loss, or the validation loss or its exponential, is not
                 finite.
         """
+        every_s = self.trial.config.training.checkpoint_every
+        most_s = math.inf if save is None or every_s is None else every_s
+        end = (self.progress.epoch + 1) * self.steps_per_epoch
+        while True:
+            started_s = time.perf_counter()
+            self.train_steps(end - self.progress.step, most_s=most_s)
+            self.progress.elapsed_s += time.perf_counter() - started_s
+            if self.progress.step == end:
+                return self._end_epoch()
+            assert save is not None
+            save(self.checkpoint())
+
+    def _end_epoch(self) -> Evaluation:
+        """Evaluate after the last step of an epoch."""
         started_s = time.perf_counter()
         progress = self.progress
-        self.train_steps((progress.epoch + 1) * self.steps_per_epoch - progress.step)
         scores = self._validate()
         train_loss = progress.train_loss_sum / self.steps_per_epoch
         progress.train_loss_sum = 0.0
@@ -137,17 +157,24 @@ class TrainingRun:
             progress.best_val_loss, progress.best_epoch = scores.loss, progress.epoch
         return self._evaluation(train_loss, scores, text_scores)
 
-    def train_steps(self, count: int) -> None:
+    def train_steps(self, count: int, *, most_s: float = math.inf) -> None:
         """Train on the next batches, without the evaluation that ends an epoch.
+
+        Args:
+            count: steps to take.
+            most_s: so many seconds, and the step under way is the last.
 
         Raises:
             TrialDiverged: a training loss is not finite.
         """
+        started_s = time.perf_counter()
         self.model.train()
         with self._dropout_stream():
             for _ in range(count):
                 self.progress.train_loss_sum += self._train_step()
                 self.progress.step += 1
+                if time.perf_counter() - started_s > most_s:
+                    break
 
     def checkpoint(self) -> Checkpoint:
         """What `restore` needs. Shares memory with the run: save it before training on."""

@@ -15,6 +15,7 @@ import ray
 from lmtune.errors import Problem, ResourceError
 from lmtune.machine import available_cpus
 from lmtune.spec.sweep import Resources
+from lmtune.tuning.ray_settings import OBJECT_STORE_BYTES
 
 _QUIET: dict[str, Any] = {"logging_level": logging.WARNING, "log_to_driver": False}
 
@@ -106,6 +107,7 @@ def _start() -> ray._private.worker.BaseContext:
         num_cpus=available_cpus(),
         include_dashboard=True,
         dashboard_host="127.0.0.1",
+        object_store_memory=OBJECT_STORE_BYTES,
         **_QUIET,
     )
 

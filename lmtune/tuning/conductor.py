@@ -26,6 +26,7 @@ from lmtune.training import trial_facts
 from lmtune.tuning.early_stopping import VariantAsha
 from lmtune.tuning.failures import Failure, Failures
 from lmtune.tuning.going_on import usable_epochs
+from lmtune.tuning.keeping import Keeper
 from lmtune.tuning.study import VariantStudy, close_other_studies
 from lmtune.tuning.variant_search import VariantSearch
 
@@ -72,6 +73,7 @@ class Conductor:
         say: Callable[[str], None],
     ) -> None:
         self.failures = Failures(sweep.on_failure.retries)
+        self._keeper = Keeper(sweep.keep, sweep.metric, folder)
         self._say = say
         self._sweep = sweep
         self._folder = folder
@@ -254,6 +256,7 @@ class Conductor:
 
     def _take_in(self, trial: TrialSpec, result: TrialResult) -> None:
         self._results[trial.trial_id] = result
+        self._keeper.ended(trial, result.status, self._curves[trial.trial_id])
         if result.status != "failed":
             self.failures.finished(trial.variant)
         search = self._searches.get(trial.variant)

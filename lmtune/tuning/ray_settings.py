@@ -20,6 +20,9 @@ _SETTINGS = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
 }
 
+OBJECT_STORE_BYTES = 100 << 20
+"""Of a Ray of our own, in /dev/shm: trials are told where their data is, and not sent it."""
+
 
 def stay_on_this_machine() -> None:
     """Have a Ray of our own listen on 127.0.0.1 alone. Call it before anything imports ray.

@@ -276,7 +276,8 @@ def test_suggested_name_is_accepted(refusal: Refusal, read: Read) -> None:
             (
                 "sweep.yaml:8: early_terminat: unknown key\n"
                 "  Expected: one of: name, question, metric, base, variants, ablate, grid, match, "
-                "parameters, method, early_terminate, budget, seeds, resources, tracking\n"
+                "parameters, method, early_terminate, budget, seeds, resources, on_failure, keep, "
+                "tracking\n"
                 "  Fix: did you mean `early_terminate`?"
             ),
         ),

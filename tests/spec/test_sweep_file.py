@@ -56,6 +56,8 @@ tracking: {mlflow: {uri: "sqlite:///here.db"}}
         "seeds": {"tune": (7,), "confirm": (4, 5), "top_k": 2},
         "resources": {"cpu": 2, "gpu": 0.5, "max_concurrent": 3},
         "tracking": {"mlflow": {"uri": "sqlite:///here.db"}},
+        "on_failure": {"retries": 2},
+        "keep": {"checkpoints": "all", "top_k": None},
         "match": None,
         "overrides": (),
     }
