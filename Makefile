@@ -13,16 +13,16 @@ ui: $(STAMP)
 	$(PY) -m lmtune.ui
 
 test: check
-	$(PY) -m pytest -n 2 --dist loadfile
+	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-science: $(STAMP)
-	$(PY) -m pytest -n 2 --dist loadfile -m science
+	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m science
 
 test-faults: $(STAMP)
-	$(PY) -m pytest -n 2 --dist loadfile -m faults
+	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m faults
 
 test-all: check
-	$(PY) -m pytest -n 2 --dist loadfile -m "not bench"
+	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not bench"
 
 check: $(STAMP)
 	$(VENV)/bin/ruff format --check .
