@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -13,6 +14,8 @@ from pydantic import BaseModel, ValidationError
 from lmtune.errors import Problem, UserError
 
 Model = TypeVar("Model", bound=BaseModel)
+
+_CHECKSUM = "checksum"
 
 
 def write_text(path: Path, text: str) -> None:
@@ -46,6 +49,15 @@ def _without_non_finite(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(value, list | tuple):
         return [_without_non_finite(item) for item in value]
     return value
+
+
+def sealed(content: dict[str, Any]) -> dict[str, Any]:
+    """A record with its checksum, by which `parse` sees whether it was altered."""
+    return {**content, _CHECKSUM: _checksum(content)}
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json_text(content, indent=None).encode()).hexdigest()[:16]
 
 
 def append_line(path: Path, line: str) -> None:
@@ -84,6 +96,7 @@ def parse(model: type[Model], text: str, *, where: str, fix: str) -> Model:
     Raises:
         UserError: the record was altered, or another version of lmtune wrote it.
     """
+    text = _unsealed(text, where=where, fix=fix)
     try:
         return model.model_validate_json(text)
     except ValidationError as error:
@@ -105,6 +118,7 @@ def parse_numbers(model: type[Model], text: str, *, where: str, fix: str) -> Mod
     Raises:
         UserError: as `parse`.
     """
+    text = _unsealed(text, where=where, fix=fix)
     try:
         values = json.loads(text)
     except ValueError:
@@ -112,3 +126,23 @@ def parse_numbers(model: type[Model], text: str, *, where: str, fix: str) -> Mod
     if isinstance(values, dict):
         text = json.dumps({k: math.nan if v is None else v for k, v in values.items()})
     return parse(model, text, where=where, fix=fix)
+
+
+def _unsealed(text: str, *, where: str, fix: str) -> str:
+    """A record without its checksum, which is to fit; one that has none passes."""
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return text
+    if not isinstance(content, dict) or _CHECKSUM not in content:
+        return text
+    if content.pop(_CHECKSUM) != _checksum(content):
+        raise UserError(
+            Problem(
+                where=where,
+                what="the record was altered: it does not have the checksum in it",
+                expected="a record as lmtune wrote it",
+                fix=fix,
+            )
+        )
+    return json.dumps(content)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
@@ -16,6 +19,7 @@ from lmtune.records.files import (
     parse,
     parse_numbers,
     read_lines,
+    sealed,
     write_text,
 )
 from lmtune.spec.config import Config
@@ -137,7 +141,7 @@ class TrialFolder:
         own = Role.of(spec)
         others = [role for role in self._read_roles() if not _is_same(role, own)]
         content = _SpecFile(trial_id=spec.trial_id, spec=spec, facts=facts, roles=tuple(others))
-        write_text(self.spec_json, json_text(content.model_dump(mode="json")) + "\n")
+        write_text(self.spec_json, json_text(sealed(content.model_dump(mode="json"))) + "\n")
 
     def read_spec(self) -> TrialSpec:
         """What the trial is.
@@ -163,12 +167,39 @@ class TrialFolder:
         """
         curve: list[Evaluation] = []
         for number, line in enumerate(read_lines(self.curve_jsonl), start=1):
-            where = f"{self.curve_jsonl}:{number}"
-            row = parse_numbers(Evaluation, line, where=where, fix=self._fix)
+            row = self._parse_row(number, line)
             while curve and curve[-1].epoch >= row.epoch:
                 curve.pop()
             curve.append(row)
         return curve
+
+    def mend(self) -> list[str]:
+        """Drop what is spoilt of the records, so that the trial goes on from what is not.
+
+        Rows from the first that is spoilt on go, and with rows the result, which was of all.
+
+        Returns:
+            What was found spoilt, a line each.
+        """
+        words = []
+        if self.spec_json.exists() and (word := _why_unreadable(self._read_spec_file)):
+            words.append(word)
+            self.spec_json.unlink()
+        rows = read_lines(self.curve_jsonl)
+        for number, line in enumerate(rows, start=1):
+            if word := _why_unreadable(partial(self._parse_row, number, line)):
+                words.append(word)
+                write_text(self.curve_jsonl, "".join(row + "\n" for row in rows[: number - 1]))
+                break
+        word = _why_unreadable(self.read_result)
+        if word or (words and self.result_json.exists() and self._is_longer_than_its_curve()):
+            self.result_json.unlink()
+            words += [word] if word else []
+        return words
+
+    def _is_longer_than_its_curve(self) -> bool:
+        result = self.read_result()
+        return result is not None and result.epochs_done > len(self.read_curve())
 
     def cut_curve(self, epochs: int) -> None:
         """Drop the rows after an epoch, the last that a checkpoint holds."""
@@ -184,7 +215,7 @@ class TrialFolder:
             write_text(self.error_txt, result.message + "\n")
         else:
             self.error_txt.unlink(missing_ok=True)
-        write_text(self.result_json, json_text(result.model_dump(mode="json")) + "\n")
+        write_text(self.result_json, json_text(sealed(_content(result))) + "\n")
 
     def read_result(self) -> TrialResult | None:
         """How the trial ended; None if it has not.
@@ -229,6 +260,10 @@ class TrialFolder:
             roles=content.roles,
         )
 
+    def _parse_row(self, number: int, line: str) -> Evaluation:
+        where = f"{self.curve_jsonl}:{number}"
+        return parse_numbers(Evaluation, line, where=where, fix=self._fix)
+
     def _read_roles(self) -> list[Role]:
         """All that the trial was run for; nothing where that cannot be read."""
         try:
@@ -246,10 +281,25 @@ class TrialFolder:
         return f"move {self.path} away; the sweep's command then runs the trial again"
 
 
+def _why_unreadable(read: Callable[[], object]) -> str:
+    """The first line of what is wrong with a record; empty where nothing is."""
+    try:
+        read()
+    except UserError as error:
+        return str(error).partition("\n")[0]
+    return ""
+
+
 def _is_same(role: Role, other: Role) -> bool:
     return (role.variant, role.phase) == (other.variant, other.phase)
 
 
 def _row(evaluation: Evaluation) -> str:
     """A row of the curve; null is a number that is not finite, what was not measured is absent."""
-    return json_text(evaluation.model_dump(exclude_none=True), indent=None)
+    return json_text(sealed(_content(evaluation, exclude_none=True)), indent=None)
+
+
+def _content(record: Config, *, exclude_none: bool = False) -> dict[str, Any]:
+    """The content of a record as it will be read back."""
+    content: dict[str, Any] = record.model_dump(mode="json", exclude_none=exclude_none)
+    return content

@@ -223,6 +223,8 @@ class Conductor:
             self._fill_rungs(trial)
             return
         recorded = self._folder.trial(trial.trial_id)
+        for word in recorded.mend():
+            self._say(f"{word}; the trial goes on from what is before.")
         result = recorded.read_result()
         self._curves[trial.trial_id] = curve = recorded.read_curve()
         self._fill_rungs(trial)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lmtune.errors import UserError
-from lmtune.records import TrialFolder
+from lmtune.records import ExperimentFolder, TrialFolder
 from lmtune.spec.result import Evaluation, TrialFacts, TrialResult
 from lmtune.spec.trial import TrialSpec
 
@@ -159,3 +159,48 @@ def test_write_that_fails_leaves_the_old_file_and_nothing_beside_it(
         folder.write_spec(trial_spec(seed=5), facts)
     assert folder.spec_json.read_bytes() == before
     assert list(folder.path.iterdir()) == [folder.spec_json]
+
+
+@pytest.mark.parametrize("name", ["spec.json", "result.json", "curve.jsonl"])
+def test_record_when_a_digit_of_it_is_altered_is_refused_and_mended(
+    experiment: ExperimentFolder,
+    record: Callable[..., TrialSpec],
+    trial_spec: Callable[..., TrialSpec],
+    name: str,
+) -> None:
+    spec = record(trial_spec(), [3.25, 3.25, 3.25], "completed")
+    folder = experiment.trial(spec.trial_id)
+    path = folder.path / name
+    text = path.read_text()
+    old, new = {
+        "spec.json": ('"seed": 1', '"seed": 2'),
+        "result.json": ('"epochs_done": 3', '"epochs_done": 4'),
+        "curve.jsonl": ('"epoch": 2, "step": 20', '"epoch": 2, "step": 21'),
+    }[name]
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(UserError, match="does not have the checksum in it"):
+        folder.read()
+    (word,) = folder.mend()
+    assert name in word
+    assert folder.mend() == []
+    assert path.exists() == (name == "curve.jsonl")
+    assert [row.epoch for row in folder.read_curve()] == (
+        [1] if name == "curve.jsonl" else [1, 2, 3]
+    )
+    assert (folder.read_result() is None) == (name != "spec.json")
+
+
+def test_record_of_before_there_were_checksums_is_read(
+    experiment: ExperimentFolder,
+    record: Callable[..., TrialSpec],
+    trial_spec: Callable[..., TrialSpec],
+) -> None:
+    folder = experiment.trial(record(trial_spec(), [3.25], "completed").trial_id)
+    before = folder.read()
+    for path in (folder.spec_json, folder.result_json, folder.curve_jsonl):
+        content = json.loads(path.read_text())
+        del content["checksum"]
+        path.write_text(json.dumps(content) + "\n")
+    assert folder.read() == before
+    assert folder.mend() == []
