@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal
+
+import numpy as np
 
 Goal = Literal["minimize", "maximize"]
 
@@ -16,32 +17,27 @@ def expected_best(values: Sequence[float], goal: Goal) -> list[float]:
     Source: Dodge et al. 2019, eq. 7: the plug-in estimate with F^n. It is biased a little towards
     too good; `expected_best_unbiased` checks it.
     """
-    ordered = sorted(values, reverse=goal == "maximize")
+    ordered = np.array(sorted(values, reverse=goal == "maximize"))
     count = len(ordered)
-    # P(best of n is the k-th best) = ((N - k + 1) / N)^n - ((N - k) / N)^n
-    return [
-        sum(
-            value * (((count - rank) / count) ** n - ((count - rank - 1) / count) ** n)
-            for rank, value in enumerate(ordered)
-        )
-        for n in range(1, count + 1)
-    ]
+    at_most = np.arange(count, -1, -1) / count  # the share of trials from each rank on
+    return [float(ordered @ -np.diff(at_most**n)) for n in range(1, count + 1)]
 
 
 def expected_best_unbiased(values: Sequence[float], goal: Goal) -> list[float]:
     """The same, drawn without replacement: unbiased, and of more variance.
 
-    Source: Tang et al. 2020, with C(i, n) / C(N, n).
+    Source: Tang et al. 2020, with C(i, n) / C(N, n), each from the one before it.
     """
-    ordered = sorted(values, reverse=goal == "maximize")
+    ordered = np.array(sorted(values, reverse=goal == "maximize"))
     count = len(ordered)
-    return [
-        sum(
-            value * math.comb(count - rank - 1, n - 1) / math.comb(count, n)
-            for rank, value in enumerate(ordered)
-        )
-        for n in range(1, count + 1)
-    ]
+    left = np.arange(count, 0, -1)
+    means = []
+    for n in range(1, count + 1):
+        # P(the best is of a rank, none before it was) = n / those left, as long as n are left
+        of_rank = np.minimum(n / left, 1.0)
+        none_before = np.concatenate(([1.0], np.cumprod(1.0 - of_rank[:-1])))
+        means.append(float(ordered @ (of_rank * none_before)))
+    return means
 
 
 def crossings(first: Sequence[float], second: Sequence[float], goal: Goal) -> list[int]:

@@ -6,7 +6,7 @@ import importlib.util
 import math
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,9 @@ TRIALS_PER_PARAMETER = 10
 
 TARGET_QUANTILE = 0.25
 """The best so many of all trials: what PED-ANOVA explains."""
+
+TREES, MIN_TREES, MAX_TREES = 96, 8, 32
+"""Of fANOVA's forests: of all variants, and of one. They take most of a report's time."""
 
 METHODS = {
     "PED-ANOVA": f"what it takes to be in the best {TARGET_QUANTILE:.0%} of the trials",
@@ -94,7 +97,11 @@ def _importance(
     experiment: Experiment, variant: VariantSummary, trials: Sequence[tuple[TrialRecord, float]]
 ) -> Importance:
     study = _clean_study(experiment, variant, trials)
-    shares = {name: _shares(study, make(), _paths(variant)) for name, make in _evaluators().items()}
+    num_trees = max(MIN_TREES, min(MAX_TREES, TREES // len(experiment.searched)))
+    shares = {
+        name: _shares(study, evaluator, _paths(variant))
+        for name, evaluator in _evaluators(num_trees).items()
+    }
     return Importance(variant.variant.name, len(trials), shares)
 
 
@@ -116,15 +123,16 @@ def _clean_study(
     return study
 
 
-def _evaluators() -> dict[str, Callable[[], BaseImportanceEvaluator]]:
+def _evaluators(num_trees: int) -> dict[str, BaseImportanceEvaluator]:
     from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator
 
-    def ped_anova() -> BaseImportanceEvaluator:
-        return PedAnovaImportanceEvaluator(target_quantile=TARGET_QUANTILE)
-
-    evaluators: dict[str, Callable[[], BaseImportanceEvaluator]] = {"PED-ANOVA": ped_anova}
-    if _has_scikit_learn():
-        evaluators["fANOVA"] = lambda: FanovaImportanceEvaluator(seed=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of experimental interfaces; requirements.txt pins them
+        evaluators: dict[str, BaseImportanceEvaluator] = {
+            "PED-ANOVA": PedAnovaImportanceEvaluator(target_quantile=TARGET_QUANTILE)
+        }
+        if _has_scikit_learn():
+            evaluators["fANOVA"] = FanovaImportanceEvaluator(n_trees=num_trees, seed=0)
     return evaluators
 
 
@@ -134,7 +142,7 @@ def _shares(
     import optuna  # deferred, as above
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of experimental interfaces; requirements.txt pins them
+        warnings.simplefilter("ignore")
         found = optuna.importance.get_param_importances(study, evaluator=evaluator)
     shares = {path: float(found.get(path, 0.0)) for path in paths}
     total = sum(shares.values())

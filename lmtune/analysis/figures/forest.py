@@ -31,6 +31,16 @@ _MARKS: dict[Verdict, tuple[str, str]] = {
 
 ROW_PX = 38
 
+_ZERO: Json = {
+    "type": "scatter",
+    "mode": "markers",
+    "x": [0],
+    "y": [0],
+    "marker": {"opacity": 0},
+    "hoverinfo": "skip",
+}
+"""What nobody sees, but keeps 0 in the picture."""
+
 
 def forest(experiment: Experiment) -> Figure | Absent:
     """The forest plot; absent where nothing is compared."""
@@ -74,7 +84,7 @@ def _traces(base: VariantSummary, shown: list[tuple[VariantSummary, Comparison]]
             seeds["text"].append(f"{each.variant.name}, seed {seed}")
     decimals = difference_decimals(found for _, found in shown)
     means = [_mean_trace(row, *each, decimals) for row, each in enumerate(shown)]
-    return [seeds, *means]
+    return [_ZERO, seeds, *means]
 
 
 def _differences(base: VariantSummary, other: VariantSummary) -> dict[int, float]:

@@ -58,7 +58,7 @@ def parallel(experiment: Experiment) -> Figure | Absent:
         f"{len(found)} tune trials at full budget; strong blue lines are the best. Drag along an "
         "axis to keep a part of it, drag its title to move it."
     )
-    layout = {"margin": {"l": 70, "r": 50, "t": 50, "b": 20}}
+    layout = {"margin": {"l": 100, "r": 50, "t": 50, "b": 20}}
     return Figure(NAME, TITLE, caption, {"": View([trace], layout)}, height=380)
 
 

@@ -9,7 +9,7 @@
   const themed = (value, colours) => {
     if (typeof value === "string") return value[0] === "@" ? colours[value.slice(1)] ?? value : value;
     if (Array.isArray(value)) {
-      return typeof value[0] === "number" ? value : value.map((item) => themed(item, colours));
+      return typeof value[value.length - 1] === "number" ? value : value.map((item) => themed(item, colours));
     }
     if (value === null || typeof value !== "object") return value;
     return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, themed(item, colours)]));
@@ -41,13 +41,24 @@
     }
   }, { rootMargin: "400px" });
   const plots = document.querySelectorAll(".plot");
-  plots.forEach((plot) => seen.observe(plot));
+  const load = () => {
+    // Plotly's library, which takes longest, comes after the text was painted.
+    if (window.Plotly || !plots.length) return;
+    const script = document.createElement("script");
+    script.textContent = document.getElementById("plotly").textContent;
+    document.head.append(script);
+  };
+  requestAnimationFrame(() => setTimeout(() => {
+    load();
+    plots.forEach((plot) => seen.observe(plot));
+  }));
 
   document.addEventListener("change", (event) => {
     if (event.target.matches(".views input")) draw(event.target.closest("figure").querySelector(".plot"));
   });
   dark.addEventListener("change", redraw);
   const print = (now) => {
+    load();
     printing = now;
     document.querySelectorAll("details").forEach((details) => { details.open = now; });
     plots.forEach((plot) => { seen.unobserve(plot); draw(plot); });

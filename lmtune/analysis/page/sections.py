@@ -90,7 +90,9 @@ def _edges(experiment: Experiment) -> Iterator[Block]:
 def samples_section(samples: Samples | None) -> Section:
     """What the models wrote."""
     if samples is None:
-        reason = "No text was written for this experiment: its best checkpoints are not here."
+        reason = (
+            "No text was written for this experiment: its checkpoints or its data were not there."
+        )
         return Section("samples", "Samples", [Paragraph(reason)])
     decoding = ", ".join(f"{name} {value}" for name, value in samples.decoding.items() if value)
     problems = [f"{each.variant}: {each.problem}" for each in samples.variants if each.problem]
