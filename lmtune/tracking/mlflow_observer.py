@@ -43,7 +43,9 @@ if TYPE_CHECKING:  # as in observer.py; MLflow itself is loaded by _load_mlflow_
 
 _log = logging.getLogger(__name__)
 
-_PATIENCE_S = 20.0  # without anything being written, once the sweep has ended
+# Without anything being written, once the sweep has ended. MLflow itself waits 20 s for an answer
+# or a lock, and a busy machine takes as long to import it.
+_PATIENCE_S = 60.0
 
 # Jobs that no trial is named like.
 _SWEEP = "sweep"

@@ -83,6 +83,7 @@ def compare(records: ExperimentFolder, uri: str) -> str:
     project, name = records.path.parent.parent, records.path.name
     fresh = f"sqlite:///{project}/fresh.db"
     ended = CliRunner().invoke(app, [str(records.path), "--uri", fresh, "--json"])
+    assert ended.exit_code == 0, ended.stderr
     tracked, expected = Tracked(project, name, uri=uri), Tracked(project, name, uri=fresh)
     trials = {trial.trial_id: trial.read() for trial in records.trials()}
     assert json.loads(ended.stdout)["added"] == 1 + len(trials)
@@ -100,7 +101,7 @@ def compare(records: ExperimentFolder, uri: str) -> str:
 def track(experiment: Path, *arguments: str) -> dict[str, Any]:
     """What the command says, run as a user does."""
     ended = run_track(experiment, "--json", *arguments)
-    assert (ended.returncode, ended.stderr) == (0, "")
+    assert (ended.returncode, ended.stderr) == (0, ""), ended.stderr
     content: dict[str, Any] = json.loads(ended.stdout)
     return content
 
