@@ -171,7 +171,7 @@ def test_progress_when_a_driver_died_before_it_wrote_a_result_counts_the_trial_a
         folder=folder,
         datasets=PreparedDatasets(tmp_path),
         observers=[RecordsObserver(folder), progress],
-        say=print,
+        say=first.said.append,
     )
     again.resume()
     assert again.is_finished

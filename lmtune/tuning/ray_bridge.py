@@ -130,8 +130,9 @@ class ConductorScheduler(FIFOScheduler):  # type: ignore[misc] # as above
         """A trial's function raised, or its process died."""
         message = _last_error(trial)
         failure = Failure(message, is_out_of_memory=_KILLED_FOR_MEMORY in message)
-        spec = self._trials.pop(trial.trial_id)
-        _unless_full(self._halt, lambda: self._failed(spec, failure), None)
+        spec = self._trials.pop(trial.trial_id, None)
+        if spec is not None:
+            _unless_full(self._halt, lambda: self._failed(spec, failure), None)
 
     def on_trial_remove(self, tune_controller: TuneController, trial: Trial) -> None:
         """Nothing: only the end of the whole run removes trials, and leaves them to resume."""

@@ -7,6 +7,7 @@ alone, never on how often the sweep was interrupted: the sampler is made anew fo
 from __future__ import annotations
 
 import itertools
+import os
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -57,11 +58,22 @@ _TOLD_STATES: dict[Status, TrialState] = {
 def open_storage(folder: Path) -> BaseStorage:
     """The Optuna storage of an experiment, made where it is missing.
 
+    What a kill or a full disk left of a line, and of a lock, is cleared away: Optuna would write
+    behind the one, so that nothing could be read any more, and wait for the other.
+
     Args:
-        folder: the experiment's `study` folder; `optuna-dashboard` opens the journal in it.
+        folder: the experiment's `study` folder, held by this process; `optuna-dashboard` opens
+            the journal in it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    return JournalStorage(JournalFileBackend(str(folder / "journal.log")))
+    journal = folder / "journal.log"
+    for lock in folder.glob(f"{journal.name}.lock*"):
+        lock.unlink()
+    if journal.exists():
+        whole = journal.read_bytes().rpartition(b"\n")
+        if whole[2]:
+            os.truncate(journal, len(whole[0]) + len(whole[1]))
+    return JournalStorage(JournalFileBackend(str(journal)))
 
 
 def close_other_studies(storage: BaseStorage, names: Collection[str]) -> None:

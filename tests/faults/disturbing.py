@@ -19,7 +19,10 @@ TRIALS = 2 * (3 + 2)
 SWEEP = f"""\
 name: undisturbed
 base:
-  dataset: {{corpus: {{type: markov, length: 6000, symbols: 8}}, tokenizer: char, context_length: 16}}
+  dataset:
+    corpus: {{type: markov, length: 6000, symbols: 8}}
+    tokenizer: char
+    context_length: 16
   model: {{type: gpt, num_layers: 1, d_model: 16, num_heads: 2, dropout: 0.1}}
   optimizer: {{type: adamw}}
   training: {{epochs: {EPOCHS}, steps_per_epoch: 25, batch_size: 8}}

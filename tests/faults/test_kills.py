@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,11 @@ def find_worker(command: Command) -> int:
     return found[0]
 
 
+def has_noticed(command: Command, times: int) -> bool:
+    """Whether a command has said so many times that it tries a trial again."""
+    return command.out.count(" is tried again ") >= times
+
+
 def test_workers_when_killed_are_replaced_and_trials_go_on_to_the_bit(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -110,10 +116,8 @@ def test_workers_when_killed_are_replaced_and_trials_go_on_to_the_bit(
             time.sleep(generator.uniform(0.0, 0.2))
             worker = find_worker(command)
             os.kill(worker, signal.SIGKILL if number % 2 else signal.SIGSEGV)
-            command.wait_until(
-                lambda killed=number + 1: command.out.count(" is tried again ") >= killed,
-                f"saw its worker die {number + 1} times",
-            )
+            noticed = partial(has_noticed, command, number + 1)
+            command.wait_until(noticed, f"saw its worker die {number + 1} times")
         ended = command.wait()
     check_finished(project, name, ended)
     retries = list((project / "experiments" / name).glob("trials/*/retries.jsonl"))

@@ -23,7 +23,13 @@ from lmtune.spec.result import Status
 from lmtune.spec.search import Distribution, Method
 from lmtune.spec.sweep import Metric
 from lmtune.spec.trial import Scalar
-from lmtune.tuning.study import VariantStudy, grid_points, open_storage, optuna_distribution
+from lmtune.tuning.study import (
+    VariantStudy,
+    close_other_studies,
+    grid_points,
+    open_storage,
+    optuna_distribution,
+)
 from tests.tuning.proposals import GRID, METHODS, NUM_TRIALS, loss, propose, study, variant
 from tests.tuning.simulation import evaluation
 
@@ -254,3 +260,31 @@ def test_study_when_the_driver_died_while_it_asked_loses_no_proposal(
     states = [trial.state for trial in trials_of(torn)]
     assert states.count(TrialState.FAIL) == 1
     assert states.count(TrialState.RUNNING) == 6
+
+
+def test_storage_when_a_kill_tore_its_last_line_goes_on_from_the_one_before(
+    tmp_path: Path,
+) -> None:
+    study(tmp_path, "random").ask()
+    journal = tmp_path / "study" / "journal.log"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole + b'{"op_code":4,"worker_id":"torn')
+    (tmp_path / "study" / "journal.log.lock").symlink_to("held by a process that was killed")
+    again = study(tmp_path, "random")
+    assert len(again.proposals()) == 1
+    again.ask()
+    assert len(study(tmp_path, "random").proposals()) == 2
+    assert journal.read_bytes().startswith(whole)
+
+
+def test_studies_of_another_question_when_closed_leave_no_proposal_open(tmp_path: Path) -> None:
+    old, new = study(tmp_path, "random", data="old"), study(tmp_path, "random", data="new")
+    old.ask()
+    new.ask()
+    storage = open_storage(tmp_path / "study")
+    close_other_studies(storage, [new.name])
+    states = {
+        each.study_name: [trial.state for trial in storage.get_all_trials(each._study_id)]
+        for each in storage.get_all_studies()
+    }
+    assert states == {old.name: [TrialState.FAIL], new.name: [TrialState.RUNNING]}
