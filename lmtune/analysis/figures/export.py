@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -26,10 +25,12 @@ def write_figures(
     Raises:
         UserError: kaleido or a Chrome is not installed.
     """
-    if importlib.util.find_spec("kaleido") is None:
-        raise _cannot("kaleido is not installed", "pip install kaleido")
+    try:
+        import kaleido  # noqa: F401 - what plotly draws with
+        from choreographer.errors import ChromeNotFoundError
+    except ImportError as error:
+        raise _cannot("kaleido is not installed", "pip install kaleido") from error
     import plotly.io  # deferred: only those who want pictures wait for it
-    from choreographer.errors import ChromeNotFoundError  # comes with kaleido
 
     wanted = [
         (view, folder / f"{_file_name(figure, word)}.{picture_format}", figure)
