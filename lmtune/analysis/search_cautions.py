@@ -20,6 +20,9 @@ FEW_TRIALS = 8
 OVERFITTING = 0.02
 """Share by which a loss that ends above its lowest is called overfitting."""
 
+MIN_NATS = 0.005
+"""Smaller changes of a loss are of no interest, whatever share of it they are."""
+
 STILL_FALLING = 0.01
 """Share by which a loss that falls in the last tenth of training is called cut short."""
 
@@ -103,7 +106,7 @@ def _rise(trial: TrialRecord) -> float | None:
     """By which share of its lowest the loss ends above it."""
     if trial.status != "completed" or trial.last is None or trial.best is None:
         return None
-    return trial.last.val_loss / trial.best.val_loss - 1 if trial.best.val_loss > 0 else None
+    return _share(trial.last.val_loss, trial.best.val_loss)
 
 
 def _late_fall(trial: TrialRecord) -> float | None:
@@ -112,7 +115,14 @@ def _late_fall(trial: TrialRecord) -> float | None:
     if trial.status != "completed" or len(curve) < 2 or curve[-1].val_loss <= 0:
         return None
     before = _loss_at(curve, 0.9 * curve[-1].train_tokens)
-    return None if before is None else before / curve[-1].val_loss - 1
+    return None if before is None else _share(before, curve[-1].val_loss)
+
+
+def _share(value: float, lower: float) -> float | None:
+    """By which share of it a value lies above a lower one; 0 where that is next to nothing."""
+    if lower <= 0:
+        return None
+    return value / lower - 1 if value - lower > MIN_NATS else 0.0
 
 
 def _loss_at(curve: Sequence[Evaluation], tokens: float) -> float | None:

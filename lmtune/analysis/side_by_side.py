@@ -68,6 +68,16 @@ def flags(experiments: Sequence[Experiment]) -> list[str]:
     """What a reader of the comparison should know, a sentence each."""
     names = names_of(experiments)
     found = []
+    tokens = [sorted(_training_tokens(each)) for each in experiments]
+    if any(each != tokens[0] for each in tokens):
+        named = "; ".join(
+            f"{name} {' and '.join(f'{count:,}' for count in counts) or 'none yet'}"
+            for name, counts in zip(names, tokens, strict=True)
+        )
+        found.append(
+            f"Their confirm trials were trained on different numbers of tokens ({named}): a "
+            "difference between them is of that budget, too."
+        )
     metrics = {each.metric for each in experiments}
     if len(metrics) > 1:
         found.append(
@@ -115,6 +125,14 @@ def differences_table(experiments: Sequence[Experiment]) -> Table | None:
     )
     header = ("field", *names)
     return Table(header, rows, header, "In what their first variants differ") if rows else None
+
+
+def _training_tokens(experiment: Experiment) -> set[int]:
+    return {
+        record.last.train_tokens
+        for record in experiment.records
+        if record.spec.phase == "confirm" and record.status == "completed" and record.last
+    }
 
 
 def _refuse_twice(experiments: Sequence[Experiment]) -> None:

@@ -66,3 +66,17 @@ def test_inert_ablation_is_exactly_zero_and_within_noise_at_both(tmp_path: Path)
         assert comparison is not None
         assert comparison.difference.mean == 0.0
         assert comparison.verdict == "within noise"
+
+
+def test_curves_that_overfit_or_were_cut_short_are_told(tmp_path: Path) -> None:
+    """The base ends 4 % above its lowest; the other falls by 2 % over the last tenth."""
+    told = cautions(summarize(_experiment(tmp_path / "both", [2.6, 2.4, 2.25])))
+    (overfitting,) = (text for text in told if text.startswith("Overfitting"))
+    assert "for base (4.3%)." in overfitting
+    (short,) = (text for text in told if text.startswith("Cut short"))
+    assert "for dropout=0.2 (2.0%)." in short
+
+
+def test_small_changes_of_a_loss_near_zero_are_no_caution(tmp_path: Path) -> None:
+    told = cautions(summarize(_experiment(tmp_path / "solved", [0.5, 0.006, 0.004])))
+    assert not [text for text in told if text.startswith("Cut short")]

@@ -22,11 +22,9 @@ _STYLES: dict[Verdict, str] = {"better": "better", "worse": "worse"}
 
 def verdicts(summary: Summary) -> dict[str, Any]:
     """The short table: its header and rows, of the same numbers as the whole one."""
-    metric, base = summary.sweep.metric.name, summary.variants[0].variant.name
+    metric = summary.sweep.metric.name
     is_compared = len(summary.variants) > 1
-    numbers = (
-        [metric, f"difference to {base}"] if is_compared else [metric, "95% interval", "seeds"]
-    )
+    numbers = [metric, "difference"] if is_compared else [metric, "95% interval", "seeds"]
     decimals = difference_decimals(each.comparison for each in summary.variants)
     return {
         "header": ["variant", *numbers, *(["verdict"] if is_compared else [])],

@@ -74,6 +74,7 @@ def page_of(
         cautions=cautions,
         metric=experiment.metric,
         better="lower" if experiment.sweep.metric.goal == "minimize" else "higher",
+        base=summary.variants[0].variant.name,
         is_compared=len(summary.variants) > 1,
         verdicts=verdicts(summary),
         forest=figures[0],

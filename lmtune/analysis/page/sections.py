@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +63,7 @@ def sections(experiment: Experiment, figures: Sequence[Figure | Absent]) -> list
         ),
         Section("curves", "Curves and cost", [], [by_name["curves"], by_name["pareto"]]),
         Section("protocol", "How it was done", [*protocol(summary), *fixed_values(summary)]),
-        Section("search", "Search", list(_edges(experiment)), [by_name[name] for name in _SEARCH]),
+        _search(experiment, by_name),
         Section("best", "Best configuration", best_configuration(summary)),
         samples_section(experiment.samples),
         Section("data", "Data", data_section(summary)),
@@ -73,6 +73,14 @@ def sections(experiment: Experiment, figures: Sequence[Figure | Absent]) -> list
             [*run_again(folder, summary), *_environment(experiment), *files(folder)],
         ),
     ]
+
+
+def _search(experiment: Experiment, by_name: Mapping[str, Figure | Absent]) -> Section:
+    if not experiment.searched:
+        nothing = [Paragraph("Nothing was searched: every value is the sweep file's own.")]
+        return Section("search", "Search", nothing, [by_name["timeline"]])
+    shown = [by_name[name] for name in _SEARCH]
+    return Section("search", "Search", list(_edges(experiment)), shown)
 
 
 def _edges(experiment: Experiment) -> Iterator[Block]:
@@ -94,7 +102,13 @@ def samples_section(samples: Samples | None) -> Section:
             "No text was written for this experiment: its checkpoints or its data were not there."
         )
         return Section("samples", "Samples", [Paragraph(reason)])
-    decoding = ", ".join(f"{name} {value}" for name, value in samples.decoding.items() if value)
+    settings = {"temperature", "top_k", "top_p"} & samples.decoding.keys()
+    decoding = ", ".join(
+        [
+            f"{samples.decoding['type']} decoding",
+            *(f"{name} {samples.decoding[name]:g}" for name in sorted(settings)),
+        ]
+    )
     problems = [f"{each.variant}: {each.problem}" for each in samples.variants if each.problem]
     told = Paragraph(
         "Written by the best confirmed trial of each variant, from the same beginnings of "
