@@ -6,6 +6,7 @@ variants or phases is recorded once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -64,14 +65,43 @@ class Membership:
                 if role.phase == "tune":
                     given_up.add(_searched(role))
         found = {_searched(Role.of(each.spec)) for each in kept if each.spec.phase == "tune"}
+        winners = self._winners(kept)
         for record in list(kept):
             role = Role.of(record.spec)
-            if role.phase == "confirm" and _searched(role) in given_up - found:
-                kept.remove(record)
-                if not any(record.spec.trial_id == each.spec.trial_id for each in kept):
-                    reason = "its values were found by a search that has been changed since"
-                    others[record.spec.trial_id] = reason
+            if role.phase == "tune":
+                continue
+            if _searched(role) in given_up - found:
+                reason = "its values were found by a search that has been changed since"
+            elif _searched(role) not in winners.get(role.variant, {_searched(role)}):
+                reason = "its search went on since and found better values"
+            else:
+                continue
+            kept.remove(record)
+            if not any(record.spec.trial_id == each.spec.trial_id for each in kept):
+                others[record.spec.trial_id] = reason
         return Belonging(tuple(kept), others)
+
+    def _winners(self, kept: Iterable[TrialRecord]) -> dict[str, set[tuple[str, str]]]:
+        """The values that are to be confirmed, by variant, where a search is known to be over."""
+        tuned: dict[str, list[TrialRecord]] = {}
+        for record in kept:
+            if record.spec.phase == "tune" and record.spec.study and record.result is not None:
+                tuned.setdefault(record.spec.variant, []).append(record)
+        winners = {}
+        for name, records in tuned.items():
+            if len(records) == self._sweep.num_tune_trials(self._variants[name]):
+                completed = [record for record in records if record.status == "completed"]
+                completed.sort(key=lambda record: (self._loss(record), record.spec.proposal))
+                best = completed[: self._sweep.seeds.top_k]
+                winners[name] = {_searched(Role.of(record.spec)) for record in best}
+        return winners
+
+    def _loss(self, record: TrialRecord) -> float:
+        """The metric at the end, lower being better."""
+        value = getattr(record.last, self._sweep.metric.name, None)
+        if value is None or math.isnan(value):
+            return math.inf
+        return float(value) if self._sweep.metric.goal == "minimize" else -float(value)
 
     def why_not(self, record: TrialRecord, role: Role) -> str:
         """Why the sweep does not ask for a trial in a role; empty where it does."""
@@ -111,6 +141,9 @@ class Membership:
             )
             if role.study != name:
                 return "it was proposed by a search with another method, metric, range or seed"
+            allowed = self._sweep.num_tune_trials(variant)
+            if role.proposal >= allowed:
+                return f"its search has {allowed} trials now, and it was number {role.proposal + 1}"
         return ""
 
     def _by_role(self, record: TrialRecord) -> Iterator[TrialRecord]:

@@ -34,12 +34,17 @@ class Role(Config):
     phase: Phase
     parameters: dict[str, Scalar] = {}
     study: str = ""
+    proposal: int = 0
 
     @classmethod
     def of(cls, spec: TrialSpec) -> Role:
         """What a trial's own specification says."""
         return cls(
-            variant=spec.variant, phase=spec.phase, parameters=spec.parameters, study=spec.study
+            variant=spec.variant,
+            phase=spec.phase,
+            parameters=spec.parameters,
+            study=spec.study,
+            proposal=spec.proposal,
         )
 
 

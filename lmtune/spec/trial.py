@@ -122,6 +122,7 @@ class TrialSpec(Config):
     )
     data_fingerprint: str = Field(description="content hash of the token arrays")
     study: str = Field(default="", description="that proposed it; empty for a confirm trial")
+    proposal: NonNegativeInt = Field(default=0, description="which one of the study's, from 0")
 
     @cached_property
     def trial_id(self) -> str:

@@ -289,8 +289,12 @@ class Conductor:
     def _take_up(self, search: VariantSearch) -> None:
         """Take in the proposals of earlier runs, and queue those that have not ended."""
         trials = []
-        for proposal in search.study.proposals():
-            trial = self._tune_trial(search, proposal)
+        allowed = self._sweep.num_tune_trials(search.variant)
+        proposals = search.study.proposals()
+        for proposal in proposals[allowed:]:  # the budget was lowered below those made
+            search.study.tell(proposal, "failed", [])
+        for number, proposal in enumerate(proposals[:allowed]):
+            trial = self._tune_trial(search, proposal, number)
             if trial is not None and trial.trial_id not in search.open:
                 search.open[trial.trial_id] = proposal
                 trials.append(trial)
@@ -310,8 +314,9 @@ class Conductor:
                 return
 
     def _propose_from(self, search: VariantSearch) -> None:
+        number = search.study.num_proposed
         proposal = search.study.ask()
-        trial = self._tune_trial(search, proposal)
+        trial = self._tune_trial(search, proposal, number)
         if trial is None or trial.trial_id in search.open:
             search.study.tell(proposal, "failed", [])
         elif trial.trial_id in search.tuned:  # the same values as an earlier trial
@@ -354,14 +359,16 @@ class Conductor:
         )
         return [trial.parameters for trial in completed[: self._sweep.seeds.top_k]]
 
-    def _tune_trial(self, search: VariantSearch, proposal: FrozenTrial) -> TrialSpec | None:
+    def _tune_trial(
+        self, search: VariantSearch, proposal: FrozenTrial, number: int
+    ) -> TrialSpec | None:
         """The trial of a proposal; None where no trial can be built from its values."""
         try:
             seed = self._sweep.seeds.tune[0]
             trial = self._trial(search.variant, "tune", seed, proposal.params)
         except SpecError:
             return None
-        return trial.model_copy(update={"study": search.study.name})
+        return trial.model_copy(update={"study": search.study.name, "proposal": number})
 
     def _trial(
         self, variant: Variant, phase: Phase, seed: int, parameters: dict[str, Scalar]

@@ -198,6 +198,11 @@ class VariantStudy:
         self._num_proposed = len(self.proposals())
 
     @property
+    def num_proposed(self) -> int:
+        """Proposals so far, those of earlier runs of the sweep included."""
+        return self._num_proposed
+
+    @property
     def num_left(self) -> int:
         """Proposals that the budget still allows; none where it was lowered below those made."""
         return max(0, self._num_trials - self._num_proposed)

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from lmtune.records import ExperimentFolder
+from lmtune.datasets import PreparedDatasets
+from lmtune.records import DatasetFacts, ExperimentFolder
 from lmtune.spec.result import Status, TrialResult
+from lmtune.spec.sweep import SweepSpec
 from lmtune.tuning.failures import Failures
 from lmtune.tuning.runner import SweepOutcome, _Stop
 from tests.test_terminal import FACTS
@@ -121,3 +123,42 @@ def test_sweep_when_a_search_is_edited_away_keeps_its_trials_as_confirmed(tmp_pa
     assert log.started == []
     folder = ExperimentFolder(tmp_path / "experiments" / before.name)
     assert {recorded.read_spec().phase for recorded in folder.trials()} == {"confirm"}
+
+
+def test_sweep_when_its_budget_is_lowered_is_that_of_the_lower_budget(tmp_path: Path) -> None:
+    text = SWEEP.replace("early_terminate: {type: asha, min_iter: 1, eta: 3}\n", "")
+    for trials in (6, 4):
+        sweep = load(tmp_path, text.replace("trials: 6", f"trials: {trials}"))
+        log = Log()
+        folder = write_sweep(tmp_path, sweep)
+        simulate(conductor(tmp_path, sweep, log))
+    lowered = {each.spec.trial_id for each in folder.read_trials()}
+
+    other = tmp_path / "other"
+    other.mkdir()
+    direct = write_sweep(other, sweep)
+    simulate(conductor(other, sweep, Log()))
+    assert {each.spec.trial_id for each in direct.read_trials()} == lowered
+    left_out = folder.sort_out().others
+    assert "its search has 4 trials now, and it was number 6" in left_out.values()
+
+    raised = load(tmp_path, text)  # all of it is there already
+    write_sweep(tmp_path, raised)
+    log = Log()
+    simulate(conductor(tmp_path, raised, log))
+    assert log.started == []
+    assert len(folder.read_trials()) == 2 * (6 + 3)
+
+
+def write_sweep(project: Path, sweep: SweepSpec) -> ExperimentFolder:
+    folder = ExperimentFolder(project / "experiments" / sweep.name)
+    data = PreparedDatasets(project).get(sweep.variants[0].config.dataset)
+    facts = DatasetFacts(
+        fingerprint=data.fingerprint,
+        vocab_size=9,
+        train_tokens=9,
+        validation_tokens=9,
+        bytes_per_token=1.0,
+    )
+    folder.write_sweep(sweep, {variant.name: facts for variant in sweep.variants})
+    return folder
