@@ -11,6 +11,12 @@ _GPU_DRIVERS = ("/dev/nvidiactl", "/dev/nvhost-ctrl-gpu", "/dev/nvgpu", "/dev/kf
 """Where Linux shows GPUs, those of small boards, of AMD and under WSL included."""
 
 
+def own_environment() -> dict[str, str]:
+    """Environment variables for `python -m lmtune...`, which need not be installed."""
+    paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
 def available_cpus() -> int:
     """CPUs that this process may use."""
     if hasattr(os, "sched_getaffinity"):

@@ -24,6 +24,7 @@ from lmtune.spec.result import Evaluation, TrialFacts, TrialResult
 from lmtune.spec.sweep import MlflowTracking, SweepSpec
 from lmtune.spec.trial import TrialSpec
 from lmtune.tracking.background import BackgroundJobs
+from lmtune.tracking.mlflow_remote import open_remote_runs
 from lmtune.tracking.mlflow_state import (
     ARTIFACTS_TAG,
     STATUS_TAG,
@@ -65,6 +66,7 @@ class MlflowObserver:
         experiment: the records to follow.
         sweep: names the MLflow experiment.
         git_commit: of the code that runs; None where it is not known.
+        is_apart: whether MLflow is loaded by a process of its own, not by this one.
     """
 
     def __init__(
@@ -75,11 +77,13 @@ class MlflowObserver:
         experiment: ExperimentFolder,
         sweep: SweepSpec,
         git_commit: str | None = None,
+        is_apart: bool = False,
     ) -> None:
         self._uri = resolve_uri(config.uri, project)
         self._experiment = experiment
         self._sweep = sweep
         self._tags = {} if git_commit is None else {"lmtune.git_commit": git_commit}
+        self._is_apart = is_apart
         self._jobs = BackgroundJobs("mlflow", self._say_failure)
         self._is_complete = True
         self._runs: MlflowRuns | None = None  # the thread's alone
@@ -193,7 +197,8 @@ class MlflowObserver:
             raise
 
     def _open(self) -> MlflowRuns:
-        runs = _load_mlflow_runs()(self._uri, self._experiment, self._sweep, self._tags)
+        make = open_remote_runs if self._is_apart else _load_mlflow_runs()
+        runs = make(self._uri, self._experiment, self._sweep, self._tags)
         for trial_id in runs.trials_behind():
             self._put_trial(trial_id)
         return runs

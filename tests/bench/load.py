@@ -51,9 +51,9 @@ class Loaded:
         return [each for each in self.events if _is(each, "Conductor.ended", "end")]
 
     def hundreds(self) -> list[tuple[Event, Event]]:
-        """The end before each hundred trials, of the first the command's begin, and its last."""
-        begin = self.events[0]
-        return list(pairwise([begin, *self.ends()[HUNDRED - 1 :: HUNDRED]]))
+        """The first trial's end, or that before each hundred trials, and the hundred's last."""
+        ends = self.ends()
+        return list(pairwise([ends[0], *ends[HUNDRED - 1 :: HUNDRED]]))
 
 
 def measure(*, num_trials: int, repetitions: int) -> list[Figure]:

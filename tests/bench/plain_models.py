@@ -150,6 +150,7 @@ def build_plain_model(config: AnyModelConfig, *, vocab_size: int, context_length
             return PlainGPT(config, vocab_size=vocab_size, context_length=context_length)
         case TransformerConfig():
             return PlainTransformer(config, vocab_size=vocab_size, context_length=context_length)
+    assert isinstance(config, RecurrentConfig)
     cells: dict[str, Cell] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
     return PlainRecurrent(config, vocab_size=vocab_size, cell=cells[config.type])
 
