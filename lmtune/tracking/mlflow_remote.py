@@ -30,8 +30,11 @@ class RemoteError(Exception):
 def open_remote_runs(*arguments: Any) -> MlflowRuns:  # noqa: ANN401 - those of MlflowRuns
     """As `MlflowRuns(...)`, in a process that ends with this one or with what is returned.
 
+    It ends at an error, too, after which MLflow has to be asked anew how far the writing came.
+
     Raises:
         RemoteError: as `MlflowRuns` raises. This goes for every method and property.
+        LmtuneError: as `MlflowRuns` raises.
         ConnectionError: the process has ended.
     """
     return cast("MlflowRuns", _RemoteRuns(arguments))
@@ -52,7 +55,7 @@ class _RemoteRuns:
         )
         theirs.close()
         self._connection = ours
-        weakref.finalize(self, _end, ours, process)
+        self._end = weakref.finalize(self, _end, ours, process)
         self._ask("", *arguments)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - a method, or what a property holds
@@ -72,6 +75,8 @@ class _RemoteRuns:
             answer, error, bottom = self._connection.recv()
         except (EOFError, OSError) as gone:
             raise ConnectionError("the process that writes to MLflow has ended") from gone
+        if error is not None:
+            self._end()
         if isinstance(error, LmtuneError):
             raise error
         if error is not None:
