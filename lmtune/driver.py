@@ -151,7 +151,12 @@ def _mlflow(
     if config is None:
         return None
     return MlflowObserver(
-        config, project=project, experiment=folder, sweep=sweep, git_commit=git_commit
+        config,
+        project=project,
+        experiment=folder,
+        sweep=sweep,
+        git_commit=git_commit,
+        is_apart=True,
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from lmtune.analysis.confirmed import metric_value
 from lmtune.analysis.experiment import Experiment
 from lmtune.records import TrialRecord
+from lmtune.spec.search import asha_rungs
 
 MIN_TRIALS = 4
 """Fewer trials in common say nothing of an order."""
@@ -60,7 +61,7 @@ def rungs(experiment: Experiment) -> list[Rung]:
     return [
         _rung(experiment, each.variant.name, epoch)
         for each in experiment.searched
-        for epoch in asha.rungs(each.variant.config.training.epochs)
+        for epoch in asha_rungs(asha, each.variant.config.training.epochs)
     ]
 
 

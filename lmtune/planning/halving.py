@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from lmtune.spec.plan import Rung
-from lmtune.spec.search import Asha
+from lmtune.spec.search import Asha, asha_rungs
 
 
 def expected_rungs(asha: Asha | None, *, trials: int, epochs: int) -> tuple[Rung, ...]:
@@ -24,9 +24,10 @@ def expected_rungs(asha: Asha | None, *, trials: int, epochs: int) -> tuple[Rung
         return ()
     rungs = []
     left = float(trials)
-    for epoch in asha.rungs(epochs) if asha else ():
-        rungs.append(Rung(epoch=epoch, trials=left))
-        left = _expected_to_pass(left, asha.eta if asha else 1)
+    if asha is not None:
+        for epoch in asha_rungs(asha, epochs):
+            rungs.append(Rung(epoch=epoch, trials=left))
+            left = _expected_to_pass(left, asha.eta)
     return (*rungs, Rung(epoch=epochs, trials=left))
 
 

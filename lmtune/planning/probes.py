@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -10,12 +9,10 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from lmtune.errors import Problem, ResourceError
+from lmtune.machine import own_environment
 from lmtune.planning.measured import Measured, ProbeOrder, ShapeOrder
 from lmtune.planning.typical import TypicalTrial
 from lmtune.spec.sweep import Resources
-
-_ROOT = Path(__file__).parents[2]
-"""Where the package is, which need not be installed."""
 
 _LAST_LINES = 12
 
@@ -53,7 +50,6 @@ def measure_shapes(
         device="cuda" if resources.gpu else "cpu",
         scratch=str(scratch),
     )
-    paths = [str(_ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     measured: dict[str, Measured] = {}
     with (
         TemporaryFile("w+", encoding="utf-8") as errors,
@@ -63,7 +59,7 @@ def measure_shapes(
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+            env=own_environment(),
         ) as process,
     ):
         assert process.stdin is not None

@@ -255,18 +255,15 @@ class Asha(Config):
         default=3, description="one in eta trials goes on at each rung"
     )
 
-    def rungs(self, epochs: int) -> list[int]:
-        """The epochs at which trials are compared: min_iter times a power of eta, below `epochs`.
 
-        Args:
-            epochs: the full budget.
-        """
-        rungs = []
-        rung = self.min_iter
-        while rung < epochs:
-            rungs.append(rung)
-            rung *= self.eta
-        return rungs
+def asha_rungs(asha: Asha, epochs: int) -> list[int]:
+    """The epochs at which trials are compared: min_iter times a power of eta, below `epochs`."""
+    rungs = []
+    rung = asha.min_iter
+    while rung < epochs:
+        rungs.append(rung)
+        rung *= asha.eta
+    return rungs
 
 
 class Budget(Config):

@@ -26,6 +26,7 @@ from lmtune.spec.sweep import MlflowTracking, SweepSpec
 from lmtune.spec.trial import TrialSpec
 from lmtune.tracking.background import BackgroundJobs
 from lmtune.tracking.failures import advice, reason
+from lmtune.tracking.mlflow_remote import open_remote_runs
 from lmtune.tracking.mlflow_state import (
     ARTIFACTS_TAG,
     STATUS_TAG,
@@ -85,6 +86,7 @@ class MlflowObserver:
         experiment: the records to follow.
         sweep: names the MLflow experiment.
         git_commit: of the code that runs; None where it is not known.
+        is_apart: whether MLflow is loaded by a process of its own, not by this one.
     """
 
     def __init__(
@@ -95,12 +97,14 @@ class MlflowObserver:
         experiment: ExperimentFolder,
         sweep: SweepSpec,
         git_commit: str | None = None,
+        is_apart: bool = False,
     ) -> None:
         self._uri = resolve_uri(config.uri, project)
         self._project = project
         self._experiment = experiment
         self._sweep = sweep
         self._tags = {} if git_commit is None else {"lmtune.git_commit": git_commit}
+        self._is_apart = is_apart
         self._jobs = BackgroundJobs("mlflow", self._say_failure)
         self._is_live = False
         self._is_complete = True
@@ -228,6 +232,8 @@ class MlflowObserver:
             self._has_failed = False
         if not self._can_be_left({STATUS_TAG: status} if status else {}):
             self._write(lambda runs: runs.write_sweep(status or "running"))
+            if self._runs is not None:
+                self._ids_now = self._runs.run_ids
 
     def _write_artifacts(self) -> None:
         with self._lock:
@@ -242,14 +248,14 @@ class MlflowObserver:
             self._runs.check_file()
             write(self._runs)
             self._runs.check_file()
-            self._ids_now = self._runs.run_ids
         except Exception:
             self._runs = None  # how far the writing came is unknown: MLflow is asked again
             self._has_failed = True
             raise
 
     def _open(self) -> MlflowRuns:
-        runs = _load_mlflow_runs()(self._uri, self._experiment, self._sweep, self._tags)
+        make = open_remote_runs if self._is_apart else _load_mlflow_runs()
+        runs = make(self._uri, self._experiment, self._sweep, self._tags)
         if self._ids_before is None:
             self._ids_before = runs.run_ids_found
         self._parent_run_id = runs.parent_id

@@ -30,7 +30,6 @@ from optuna.samplers import (
     TPESampler,
 )
 from optuna.storages import BaseStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from lmtune.spec.identity import study_name
@@ -46,6 +45,7 @@ from lmtune.spec.search import (
 )
 from lmtune.spec.sweep import Metric, Variant
 from lmtune.spec.trial import Scalar
+from lmtune.tuning.journal import Journal
 
 _TOLD_STATES: dict[Status, TrialState] = {
     "completed": TrialState.COMPLETE,
@@ -73,7 +73,7 @@ def open_storage(folder: Path) -> BaseStorage:
         whole = journal.read_bytes().rpartition(b"\n")
         if whole[2]:
             os.truncate(journal, len(whole[0]) + len(whole[1]))
-    return JournalStorage(JournalFileBackend(str(journal)))
+    return JournalStorage(Journal(journal))
 
 
 def close_other_studies(storage: BaseStorage, names: Collection[str]) -> None:
@@ -212,7 +212,7 @@ class VariantStudy:
         self._study.sampler = _build_sampler(self._method, self._seed, self._num_proposed)
         number = self._study.ask(fixed_distributions=self._distributions).number
         self._num_proposed += 1
-        return self._trials()[number]
+        return self._storage.get_trial(self._id_of(number))
 
     def proposals(self) -> list[FrozenTrial]:
         """All proposals so far, in their order, those of earlier runs of the sweep included."""
@@ -224,18 +224,20 @@ class VariantStudy:
         A completed trial counts with its last value; a stopped one is PRUNED, with its curve as
         intermediate values, as far as the metric was measured; a diverged or failed one is FAIL.
         """
-        if self._trials()[proposal.number].state.is_finished():
+        trial_id = self._id_of(proposal.number)
+        if self._storage.get_trial(trial_id).state.is_finished():
             return
         measured = ((each.epoch, getattr(each, self._metric.name)) for each in curve)
         values = {epoch: float(value) for epoch, value in measured if value is not None}
-        trial_id = self._storage.get_trial_id_from_study_id_trial_number(
-            self._study_id, proposal.number
-        )
         for epoch, value in values.items():
             self._storage.set_trial_intermediate_value(trial_id, epoch, value)
         state = _TOLD_STATES[status]
         last = [values[max(values)]] if state is TrialState.COMPLETE else None
         self._study.tell(proposal.number, last, state=state)
+
+    def _id_of(self, number: int) -> int:
+        """The storage's id of a trial; a list of all of them would take longer with each."""
+        return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
 
     def _trials(self) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False)

@@ -26,7 +26,7 @@ TITLES = {
     "sweep": "(a) 16 equal trials, 2 at once: the sweep's command, which also writes checkpoints, "
     "records and MLflow,\n    against 2 bare processes that call train() and write nothing",
     "latency": "(b) seconds to the first training step, and between two trials of a worker",
-    "load": "(d) many trials of three reports that compute nothing, 2 at once, against bare Ray Tune",
+    "load": "(d) many trials of 3 reports that compute nothing, 2 at once, against bare Ray Tune",
     "throughput": "(c) tokens a second of each model's default size, batch 16 x 64, 1 thread",
 }
 

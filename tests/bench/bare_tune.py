@@ -11,9 +11,11 @@ import random
 import sys
 from typing import Any
 
+# isort: off
 import lmtune.tuning.ray_settings  # noqa: F401 - before ray
 import ray
 from ray import tune
+# isort: on
 
 
 def report(config: dict[str, Any]) -> None:

@@ -28,7 +28,7 @@ WATCHED = {
     "lmtune.terminal": ("LiveTable._render",),
     "lmtune.tuning": (),
     "lmtune.tuning.conductor": ("Conductor.resume", "Conductor.ended"),
-    "lmtune.tuning.runner": ("run_sweep",),
+    "lmtune.tuning.runner": ("run_sweep", "prepare_conductor"),
     "lmtune.training.checkpoint": ("CheckpointFolder.save",),
     "lmtune.training.loop": ("train", "TrainingRun.__init__", "TrainingRun.train_epoch"),
 }

@@ -51,9 +51,9 @@ class Loaded:
         return [each for each in self.events if _is(each, "Conductor.ended", "end")]
 
     def hundreds(self) -> list[tuple[Event, Event]]:
-        """The end before each hundred trials, of the first the command's begin, and its last."""
-        begin = self.events[0]
-        return list(pairwise([begin, *self.ends()[HUNDRED - 1 :: HUNDRED]]))
+        """The first trial's end, or that before each hundred trials, and the hundred's last."""
+        ends = self.ends()
+        return list(pairwise([ends[0], *ends[HUNDRED - 1 :: HUNDRED]]))
 
 
 def measure(*, num_trials: int, repetitions: int) -> list[Figure]:
@@ -81,7 +81,7 @@ def measure(*, num_trials: int, repetitions: int) -> list[Figure]:
         *_growth("driver, CPU seconds a trial", [_cpu_s(each) for each in sweeps], 1000, "CPU ms"),
         *_growth("driver, memory", [_memory(each) for each in sweeps], 1, "MiB"),
         *_growth("refresh of the table", [_refreshes_s(each) for each in sweeps], 1000, "ms"),
-        Figure("resume, until it is known what is left", "s", [_decided_s(r) for r in resumed]),
+        Figure("resume, to decide what is left", "s", [_decided_s(each) for each in resumed]),
         Figure("resume, whole command", "s", [each.whole_s for each in resumed]),
     ]
 
@@ -124,8 +124,10 @@ def _refreshes_s(sweep: Loaded) -> list[float]:
 
 
 def _decided_s(resumed: Loaded) -> float:
-    decided = next(each for each in resumed.events if _is(each, "Conductor.resume", "end"))
-    return decided.at_s - resumed.begin_s
+    """From opening studies and records until it is known what is left."""
+    begin = next(each for each in resumed.events if _is(each, "prepare_conductor", "begin"))
+    end = next(each for each in resumed.events if _is(each, "Conductor.resume", "end"))
+    return end.at_s - begin.at_s
 
 
 def _is(event: Event, name: str, edge: str) -> bool:
