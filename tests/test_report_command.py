@@ -20,14 +20,13 @@ SEEDS = (1, 2, 3, 4, 5)
 NOISE = dict(zip(SEEDS, (0.003, -0.002, 0.001, -0.003, 0.001), strict=True))
 
 
-def _experiment(path: Path, loss: float, **fields: object) -> ExperimentFolder:
-    seeds = fields.pop("seeds", SEEDS)
-    assert isinstance(seeds, tuple)
+def _experiment(
+    path: Path, loss: float, *, seeds: tuple[int, ...] = SEEDS, metric: Metric | None = None
+) -> ExperimentFolder:
     layers = 1 + len(path.name)  # another configuration in each
     trials = [Trial("only", "confirm", seed, (3.0, loss + NOISE[seed])) for seed in seeds]
-    return write_experiment(
-        path, trials, variants={"only": {"num_layers": layers}}, epochs=2, seeds=seeds, **fields
-    )
+    variants = {"only": {"num_layers": layers}}
+    return write_experiment(path, trials, variants=variants, epochs=2, seeds=seeds, metric=metric)
 
 
 def test_report_is_built_from_the_records_alone(tmp_path: Path) -> None:

@@ -6,16 +6,15 @@ from statistics import fmean
 import numpy as np
 import pytest
 
-from lmtune.analysis.expected_best import crossings, expected_best, expected_best_unbiased
+from lmtune.analysis.expected_best import Goal, crossings, expected_best, expected_best_unbiased
 
 VALUES = [2.0, 1.5, 3.0, 1.7]
 
 
 @pytest.mark.parametrize("goal", ["minimize", "maximize"])
-def test_expected_best_equals_the_mean_over_all_draws(goal: str) -> None:
+def test_expected_best_equals_the_mean_over_all_draws(goal: Goal) -> None:
     """Every sequence of n of them, with replacement and without."""
     best = min if goal == "minimize" else max
-    assert goal in ("minimize", "maximize")
     for n in range(1, len(VALUES) + 1):
         drawn = fmean(best(each) for each in itertools.product(VALUES, repeat=n))
         assert expected_best(VALUES, goal)[n - 1] == pytest.approx(drawn)

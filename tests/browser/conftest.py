@@ -63,7 +63,16 @@ def folder(
 @pytest.fixture
 def open_page(chromium: Any, folder: ExperimentFolder) -> Iterator[Callable[..., Any]]:  # noqa: ANN401
     """Opens the report without a network; fails on anything that the page complains of."""
-    contexts, complaints = [], []
+    contexts: list[Any] = []
+    complaints: list[str] = []
+
+    def complain_of_errors(message: Any) -> None:  # noqa: ANN401
+        if message.type == "error":
+            complaints.append(message.text)
+
+    def complain_of_requests(asked: Any) -> None:  # noqa: ANN401
+        if not asked.url.startswith(("file:", "data:", "blob:")):
+            complaints.append(asked.url)
 
     def opened(*, width: int = 1280, theme: str = "light", is_phone: bool = False) -> Any:  # noqa: ANN401
         context = chromium.new_context(
@@ -76,16 +85,8 @@ def open_page(chromium: Any, folder: ExperimentFolder) -> Iterator[Callable[...,
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on(
-            "console",
-            lambda message: message.type == "error" and complaints.append(message.text),
-        )
-        page.on(
-            "request",
-            lambda asked: (
-                asked.url.startswith(("file:", "data:", "blob:")) or complaints.append(asked.url)
-            ),
-        )
+        page.on("console", complain_of_errors)
+        page.on("request", complain_of_requests)
         page.goto(folder.report_html.resolve().as_uri(), wait_until="commit")
         page.wait_for_selector("#figure-differences .main-svg", state="attached")
         return page

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import math
 from pathlib import Path
 
@@ -53,6 +55,13 @@ def test_command_when_the_sweep_ends_prints_the_answer_and_where_the_rest_is(
         assert f"experiments/{NAME}/{path}".rstrip("/") in finished.out
     assert "python -m lmtune.ui" in finished.out
     assert "http://127.0.0.1:" in finished.out
+
+
+def test_samples_when_the_sweep_ends_are_of_every_variant_with_an_answer(records: Records) -> None:
+    samples = json.loads((records.path / "samples.json").read_text(encoding="utf-8"))
+    answered = [each["variant"] for each in records.summary["variants"] if each["confirm"]["n"]]
+    assert [each["variant"] for each in samples["variants"]] == answered
+    assert all(len(each["texts"]) == len(samples["prompts"]) for each in samples["variants"])
 
 
 def test_command_when_text_has_unknown_characters_says_how_many(finished: Ended) -> None:

@@ -15,7 +15,7 @@ from tests.faults.tracked_sweep import compare, locked, num_tracked, track
 from tests.faults.tracking_server import TrackingServer
 from tests.tracking.simulation import prepare_database
 
-pytestmark = [pytest.mark.slow, pytest.mark.faults]
+pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(600)]
 
 SWEEP = """\
 name: demo

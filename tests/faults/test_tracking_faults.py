@@ -19,7 +19,7 @@ from lmtune.tracking import background
 from tests.faults.tracked_sweep import DisturbedSweep, locked, num_tracked, run_track, track
 from tests.tracking.simulation import make_evaluation, make_trial, prepare_database, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.faults]
+pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(600)]
 
 BASE, OTHER, THIRD = make_trial(), make_trial(3e-3), make_trial(4e-3)
 SAID_BY = "lmtune.tracking.mlflow_observer"

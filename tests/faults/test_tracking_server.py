@@ -16,7 +16,7 @@ from tests.faults.tracked_sweep import DisturbedSweep, num_tracked, run_track, t
 from tests.faults.tracking_server import TrackingServer
 from tests.tracking.simulation import make_evaluation, make_trial, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.faults]
+pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(600)]
 
 BASE, OTHER, THIRD, LAST = make_trial(), make_trial(3e-3), make_trial(4e-3), make_trial(5e-3)
 REQUEST_TIMEOUT_S = 2

@@ -102,7 +102,7 @@ def samples_section(samples: Samples | None) -> Section:
             "No text was written for this experiment: its checkpoints or its data were not there."
         )
         return Section("samples", "Samples", [Paragraph(reason)])
-    settings = {"temperature", "top_k", "top_p"} & samples.decoding.keys()
+    settings = {"temperature", "top_k"} & samples.decoding.keys()
     decoding = ", ".join(
         [
             f"{samples.decoding['type']} decoding",
