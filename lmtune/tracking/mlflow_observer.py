@@ -231,15 +231,19 @@ class MlflowObserver:
             self._runs = None
             self._has_failed = False
         if not self._can_be_left({STATUS_TAG: status} if status else {}):
-            self._write(lambda runs: runs.write_sweep(status or "running"))
-            if self._runs is not None:
-                self._ids_now = self._runs.run_ids
+            self._write_all(lambda runs: runs.write_sweep(status or "running"))
 
     def _write_artifacts(self) -> None:
         with self._lock:
             paths = self._artifacts
         if not self._can_be_left({ARTIFACTS_TAG: digest_files(paths)}):
-            self._write(lambda runs: runs.write_artifacts(paths))
+            self._write_all(lambda runs: runs.write_artifacts(paths))
+
+    def _write_all(self, write: Callable[[MlflowRuns], None]) -> None:
+        """Write what is of the sweep as a whole, and see which runs there are by now."""
+        self._write(write)
+        if self._runs is not None:
+            self._ids_now = self._runs.run_ids
 
     def _write(self, write: Callable[[MlflowRuns], None]) -> None:
         try:

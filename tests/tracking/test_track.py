@@ -17,7 +17,11 @@ from lmtune.tracking import background, mlflow_observer, tracked_files
 from tests.tracking.simulation import FACTS, Sweep, make_evaluation, make_trial
 
 TUNED = make_trial()
-CONFIRMED = [make_trial(seed=seed, phase="confirm") for seed in (1, 2, 3)]
+CONFIRMED = [
+    make_trial(seed=seed, phase="confirm").model_copy(update={"parameters": {}})
+    for seed in (1, 2, 3)
+]
+"""All that the sweep asks for, which searches nothing."""
 
 
 pytestmark = pytest.mark.usefixtures("quick_to_make")
