@@ -68,6 +68,7 @@ def test_command_when_the_sweep_ends_leaves_nothing_of_ray(finished: Ended) -> N
 def test_folder_when_the_sweep_ends_holds_what_the_design_lists(records: Records) -> None:
     names = {path.name for path in records.path.iterdir() if path.name != ".lock"}
     files = {"sweep.yaml", "resolved.json", "environment.json", "trials.csv", "curves.csv"}
+    files |= {"plan.json", "runs.jsonl"}
     assert names == files | {"summary.json", "report.md", "trials", "study", "ray"}
     for trial_id in records.trials.index:
         folder = records.path / "trials" / trial_id
