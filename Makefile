@@ -4,7 +4,7 @@ STAMP := $(VENV)/.installed
 PYTHON ?= python3
 SPEC ?= sweeps/ablation_gpt.yaml
 
-.PHONY: sweep test test-all test-science test-faults check bench bench-gpu ui
+.PHONY: sweep test test-browser test-all test-science test-faults check bench bench-gpu ui
 
 sweep: $(STAMP)
 	$(PY) -m lmtune.run $(SPEC) $(ARGS)
@@ -14,6 +14,9 @@ ui: $(STAMP)
 
 test: check
 	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+test-browser: $(STAMP)
+	$(PY) -m pytest -m browser -rs
 
 test-science: $(STAMP)
 	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m science

@@ -1,15 +1,14 @@
 """A Chromium to look at pages with; without one these tests say so and are skipped.
 
 `pip install playwright` (the `browser` extra) is enough where a Chromium is installed; otherwise
-`playwright install chromium` fetches one. LMTUNE_AXE names an axe.min.js for the audit.
+`playwright install chromium` fetches one.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from importlib import resources
 from typing import Any
 
 import pytest
@@ -41,10 +40,10 @@ def chromium() -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def axe() -> str:
     """The source of axe-core."""
-    place = os.environ.get("LMTUNE_AXE", "")
-    if not Path(place).is_file():
-        pytest.skip("LMTUNE_AXE names no axe.min.js: npm pack axe-core, and take it from there")
-    return Path(place).read_text(encoding="utf-8")
+    package = pytest.importorskip(
+        "axe_playwright_python", reason="axe is not installed: pip install axe-playwright-python"
+    )
+    return resources.files(package).joinpath("axe.min.js").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="session")
