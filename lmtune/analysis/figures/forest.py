@@ -55,7 +55,9 @@ def forest(experiment: Experiment) -> Figure | Absent:
     caption = (
         f"{experiment.metric} of each variant minus that of {base.variant.name}; {better} is "
         f"better. Large marks are means with their {CONFIDENCE:.0%} intervals, small ones single "
-        f"seeds. An interval that crosses 0 leaves open whether there is a difference.{without}"
+        "seeds. An interval that crosses 0 leaves open whether there is a difference; colours are "
+        "those of the verdicts, which allow for all comparisons together and so ask for more than "
+        f"an interval clear of 0.{without}"
     )
     return Figure(
         NAME,
