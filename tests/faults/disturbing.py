@@ -18,6 +18,7 @@ TRIALS = 2 * (3 + 2)
 
 SWEEP = f"""\
 name: undisturbed
+question: Is it the same whatever happens?
 base:
   dataset:
     corpus: {{type: markov, length: 6000, symbols: 8}}
