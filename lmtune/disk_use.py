@@ -42,7 +42,8 @@ def check_disk(
     """
     weights = {each.name: _most_weights(each, prepared) for each in sweep.variants}
     there = size_of(folder.path / "trials")
-    free = shutil.disk_usage(folder.path).free
+    existing = next(path for path in (folder.path, *folder.path.parents) if path.exists())
+    free = shutil.disk_usage(existing).free
     needed = _bytes(sweep, sweep.keep, weights)
     if needed <= free + there:
         return

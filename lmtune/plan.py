@@ -83,6 +83,7 @@ def make(
     check_surroundings(sweep, spec, project, is_local=True)
     with progress_bars(Console(stderr=True)):
         prepared = prepare_datasets(sweep, spec, project)
+    from lmtune.disk_use import check_disk
     from lmtune.matching import match_widths
     from lmtune.planning.limits import over_limits
     from lmtune.planning.make import make_plan
@@ -91,9 +92,15 @@ def make(
     sweep = match_widths(sweep, prepared, spec)
     with probe_bar(Console(stderr=True)) as watch:
         plan = make_plan(sweep, prepared, project, probe=watch if is_probed else None)
+    folder = ExperimentFolder(project / "experiments" / sweep.name)
     if plan.forecast is not None:
-        ExperimentFolder(project / "experiments" / sweep.name).write_plan(plan)
-    return plan, over_limits(plan, sweep, str(spec))
+        folder.write_plan(plan)
+    problems = over_limits(plan, sweep, str(spec))
+    try:
+        check_disk(sweep, prepared, folder, spec)
+    except ResourceError as error:
+        problems += error.problems
+    return plan, problems
 
 
 @contextmanager

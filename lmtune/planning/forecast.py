@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from lmtune.planning.halving import expected_epochs
 from lmtune.spec.plan import Cost, Forecast, VariantPlan
+from lmtune.spec.sweep import Keep
 
 START_AND_END_S = 14.0
 """Of the command around its trials: Ray's start, the workers' imports, the report, MLflow. On 2
@@ -20,12 +21,16 @@ DRIVER_MIB = 1600.0
 RAY_WORKER_MIB = 120.0
 """What Ray adds to a process that trains."""
 
+KEPT_SHARE = {"all": 1.0, "last": 0.75, "best": 0.25, "none": 0.0}
+"""Of a trial's checkpoints: `best` are the weights, `last` those and two numbers of the optimizer
+for each."""
+
 RECORDS_MIB = 0.1
 """Of a trial: its records, and its run in MLflow."""
 
 
 def forecast(
-    variants: Sequence[VariantPlan], *, trials_at_once: int, on_gpu: bool
+    variants: Sequence[VariantPlan], *, trials_at_once: int, on_gpu: bool, keep: Keep
 ) -> Forecast | None:
     """What the sweep costs; None where a variant was not probed.
 
@@ -33,6 +38,7 @@ def forecast(
         variants: all of them.
         trials_at_once: as many as the machine has room for.
         on_gpu: whether trials compute there.
+        keep: which checkpoints are left.
     """
     costs = [each.cost for each in variants if each.cost is not None]
     if len(costs) < len(variants):
@@ -50,18 +56,27 @@ def forecast(
     training_s = max((tune_s + confirm_s + idle_s) / at_once, longest_s)
     share = training_s / (tune_s + confirm_s)
     worker_mib = max(cost.memory_mib for cost in costs) + RAY_WORKER_MIB
-    checkpoints_mib = sum(
-        (each.tune + each.confirm) * cost.checkpoint_mib
-        for each, cost in zip(variants, costs, strict=True)
-    )
     return Forecast(
         time_s=START_AND_END_S + training_s,
         tune_s=tune_s * share,
         confirm_s=confirm_s * share,
         memory_mib=DRIVER_MIB + at_once * worker_mib,
         gpu_memory_mib=max(cost.gpu_memory_mib for cost in costs) if on_gpu else 0.0,
-        disk_mib=checkpoints_mib + trials * RECORDS_MIB,
+        disk_mib=_checkpoints_mib(variants, costs, keep) + trials * RECORDS_MIB,
     )
+
+
+def _checkpoints_mib(variants: Sequence[VariantPlan], costs: Sequence[Cost], keep: Keep) -> float:
+    """Of the trials that keep theirs, the largest where not all do."""
+    sizes = sorted(
+        (
+            cost.checkpoint_mib
+            for each, cost in zip(variants, costs, strict=True)
+            for _ in range(each.tune + each.confirm)
+        ),
+        reverse=True,
+    )
+    return KEPT_SHARE[keep.checkpoints] * sum(sizes[: keep.top_k])
 
 
 def _tune_s(variant: VariantPlan, cost: Cost) -> float:

@@ -13,7 +13,7 @@ from lmtune.spec.sweep import SweepSpec
 
 
 def over_limits(plan: Plan, sweep: SweepSpec, where: str) -> list[Problem]:
-    """What of a plan is more than there is; nothing without a forecast.
+    """What of a plan is more than there is, the disk apart; nothing without a forecast.
 
     Args:
         plan: of the sweep.
@@ -25,7 +25,6 @@ def over_limits(plan: Plan, sweep: SweepSpec, where: str) -> list[Problem]:
     return [
         *_over_time(plan, plan.forecast, sweep, where),
         *_over_memory(plan, plan.forecast, where),
-        *_over_disk(plan, plan.forecast, sweep, where),
     ]
 
 
@@ -61,21 +60,6 @@ def _over_memory(plan: Plan, found: Forecast, where: str) -> Iterator[Problem]:
     )
 
 
-def _over_disk(plan: Plan, found: Forecast, sweep: SweepSpec, where: str) -> Iterator[Problem]:
-    free = plan.machine.disk_free_mib
-    if found.disk_mib <= free:
-        return
-    trials = _most_trials(plan, sweep, lambda smaller: smaller.disk_mib <= free)
-    fit = f"--set budget.trials={trials}, or " if trials else ""
-    yield Problem(
-        where,
-        f"its checkpoints and records take about {found.disk_mib:.0f} MiB, and {free:.0f} MiB of "
-        "the disk are free",
-        "a sweep that fits on the disk",
-        f"{fit}make room, or run it in a folder on another disk",
-    )
-
-
 def _most_trials(plan: Plan, sweep: SweepSpec, fits: Callable[[Forecast], bool]) -> int:
     """The most trials of each search with which the sweep fits; 0 where none does."""
     low, high = 0, max((each.tune for each in plan.variants), default=0)
@@ -86,6 +70,7 @@ def _most_trials(plan: Plan, sweep: SweepSpec, fits: Callable[[Forecast], bool])
             smaller,
             trials_at_once=plan.machine.trials_at_once,
             on_gpu=sweep.resources.gpu > 0,
+            keep=sweep.keep,
         )
         if found is not None and fits(found):
             low = trials

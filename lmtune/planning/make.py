@@ -66,7 +66,10 @@ def make_plan(
         budget_time_s=sweep.budget.time_s,
         machine=machine,
         forecast=forecast(
-            variants, trials_at_once=machine.trials_at_once, on_gpu=sweep.resources.gpu > 0
+            variants,
+            trials_at_once=machine.trials_at_once,
+            on_gpu=sweep.resources.gpu > 0,
+            keep=sweep.keep,
         ),
     )
 

@@ -73,14 +73,6 @@ def test_limits_when_memory_is_short_offer_as_many_at_once_as_fit(make: Make) ->
     assert over_limits(make(memory_available_mib=None)[1], sweep, "s.yaml") == []
 
 
-def test_limits_when_the_disk_is_nearly_full_say_so(make: Make) -> None:
-    sweep, plan = make(disk_free_mib=40.0)
-    (problem,) = over_limits(plan, sweep, "s.yaml")
-    assert "46 MiB" in problem.what
-    # (n + 3 confirmed) x 2 variants x 2.1 MiB below 40
-    assert problem.fix.startswith("--set budget.trials=6,")
-
-
 def test_limits_without_a_forecast_are_not_known(make: Make) -> None:
-    sweep, plan = make(budget_s=1.0, disk_free_mib=1.0)
+    sweep, plan = make(budget_s=1.0)
     assert over_limits(plan.model_copy(update={"forecast": None}), sweep, "s.yaml") == []

@@ -9,13 +9,18 @@ import pytest
 
 from lmtune.datasets import PreparedDatasets
 from lmtune.models import build_model
-from lmtune.planning.forecast import HANDOVER_S, RECORDS_MIB, START_AND_END_S
+from lmtune.planning.forecast import (
+    HANDOVER_S,
+    RECORDS_MIB,
+    START_AND_END_S,
+    forecast,
+)
 from lmtune.planning.halving import expected_epochs
 from lmtune.planning.identity import content_hash
 from lmtune.planning.make import make_plan
 from lmtune.planning.typical import shape_of, typical_trials
 from lmtune.spec.plan import Plan
-from lmtune.spec.sweep import SweepSpec
+from lmtune.spec.sweep import Keep, SweepSpec
 from lmtune.spec.trial import TrialConfig
 
 Load = Callable[..., SweepSpec]
@@ -64,6 +69,18 @@ def test_plan_when_probed_adds_up_what_trials_cost(plan: Plan) -> None:
     assert found.time_s == pytest.approx(START_AND_END_S + (busy_s + idle_s) / at_once)
     assert found.tune_s + found.confirm_s == pytest.approx(found.time_s - START_AND_END_S)
     assert found.disk_mib == pytest.approx(22 * (2.0 + RECORDS_MIB))
+
+
+@pytest.mark.parametrize(
+    ("keep", "kept_mib"),
+    [({"checkpoints": "best"}, 22 * 0.5), ({"checkpoints": "last", "top_k": 3}, 3 * 1.5)],
+)
+def test_plan_counts_the_checkpoints_that_are_kept(
+    plan: Plan, keep: dict[str, object], kept_mib: float
+) -> None:
+    found = forecast(plan.variants, trials_at_once=1, on_gpu=False, keep=Keep.model_validate(keep))
+    assert found is not None
+    assert found.disk_mib == pytest.approx(kept_mib + 22 * RECORDS_MIB)
 
 
 def test_plan_when_not_probed_has_counts_alone(
