@@ -74,7 +74,8 @@ def test_experiments_on_other_data_are_refused_by_name(tmp_path: Path) -> None:
     for trial in second.trials():
         content = json.loads(trial.spec_json.read_text(encoding="utf-8"))
         del content["checksum"]  # a record that has none passes
-        trial.spec_json.write_text(json.dumps({**content, "data_fingerprint": "f2"}))
+        content["spec"]["data_fingerprint"] = "f2"
+        trial.spec_json.write_text(json.dumps(content))
     merged = side_by_side([read_experiment(first), read_experiment(second)])
     comparison = merged.summary.variants[1].comparison
     assert comparison is not None
