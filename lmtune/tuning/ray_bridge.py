@@ -212,4 +212,4 @@ def _last_error(trial: Trial) -> str:
         return "unknown"
     text = Path(trial.error_file).read_text(encoding="utf-8", errors="replace")
     _, _, message = text.partition("\n")  # after "Failure # 1 (occurred at ...)"
-    return message.strip()
+    return message.strip().expandtabs(4)  # the same to read in a terminal as in a file
