@@ -297,13 +297,11 @@ print(usage_stats_enabled(), MLFLOW_DISABLE_TELEMETRY.get())
     ("chosen", "told"),
     [
         ({}, "False True"),
-        pytest.param(
-            {"RAY_USAGE_STATS_ENABLED": "1", "MLFLOW_DISABLE_TELEMETRY": "false"},
-            "True False",
-            marks=[pytest.mark.slow, pytest.mark.faults],
-        ),
+        ({"RAY_USAGE_STATS_ENABLED": "1", "MLFLOW_DISABLE_TELEMETRY": "false"}, "True False"),
     ],
 )
+@pytest.mark.slow
+@pytest.mark.faults
 def test_telemetry_is_off_unless_the_user_turns_it_on(
     tmp_path: Path, chosen: dict[str, str], told: str
 ) -> None:
