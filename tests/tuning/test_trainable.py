@@ -45,9 +45,9 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Work:
 
         reports: Reports = []
         monkeypatch.setattr(trainable, "train", train)
-        monkeypatch.setattr(trainable.ray, "get_gpu_ids", list)
+        monkeypatch.setattr("ray.get_gpu_ids", list)
         monkeypatch.setattr(trainable, "_show", lambda _: None)
-        monkeypatch.setattr(trainable.tune, "report", reports.append)
+        monkeypatch.setattr("ray.tune.report", reports.append)
         train_trial(order)
         return reports[1:]
 
