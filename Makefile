@@ -13,19 +13,19 @@ ui: $(STAMP)
 	$(PY) -m lmtune.ui
 
 test: check
-	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-browser: $(STAMP)
 	$(PY) -m pytest -m browser -rs
 
 test-science: $(STAMP)
-	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m science
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m science
 
 test-faults: $(STAMP)
-	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m faults
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m faults
 
 test-all: check
-	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not bench"
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not bench"
 
 check: $(STAMP)
 	$(VENV)/bin/ruff format --check .
