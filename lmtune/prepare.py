@@ -173,7 +173,9 @@ def _described(facts: Facts) -> dict[str, str]:
         rows["pairs"] = _by_split(facts["pairs"])
         rows["left out as too long"] = _by_split(facts["left_out"])
     rows["tokens"] = _by_split(facts["tokens"])
-    rows["unknown tokens"] = _by_split(facts["unknown_tokens"])
+    has_unknown = any(facts["unknown_tokens"].values())
+    caution = ": bits a byte leave out the text that they stand for" if has_unknown else ""
+    rows["unknown tokens"] = _by_split(facts["unknown_tokens"]) + caution
     rows["bytes a token"] = f"{facts['bytes_per_token']:.4g}"
     shares = facts["leakage"]
     warning = ": scores will flatter" if max(shares.values()) > _MANY_LEAKED else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +14,14 @@ from tests.faults.figures import FIGURES, show
 # A busy machine is no failure, and the same examples each time make a failure one that stays.
 settings.register_profile("lmtune", deadline=None, derandomize=True, database=None)
 settings.load_profile("lmtune")
+
+
+@pytest.fixture(autouse=True)
+def _subnormal_numbers() -> Iterator[None]:
+    """Training flushes them to zero for the whole process; the tests after it may need them."""
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_flush_denormal(False)
 
 
 @pytest.hookimpl(optionalhook=True)

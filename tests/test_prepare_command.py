@@ -148,9 +148,9 @@ def test_options_when_wrong_are_told_together(project: Path) -> None:
         "prepare: tokenizer: `chr` is not a type of tokenizer\n"
         "  Expected: one of: byte, char, word, bpe\n"
         "  Fix: did you mean `char`?\n"
-        "prepare: context_length: `3` is out of range\n"
+        "prepare: context_length: `3` is not a multiple of 2\n"
         "  Expected: a whole number that is a multiple of 2\n"
-        "  Fix: write a value that is a multiple of 2, or leave it out for 64\n"
+        "  Fix: write 4, or leave it out for 64\n"
     )
 
 

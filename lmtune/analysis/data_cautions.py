@@ -39,7 +39,8 @@ def _leaks(summary: Summary) -> Iterator[str]:
             if share > LEAKAGE:
                 yield (
                     f"{share:.1%} of the {what} of the {split} split stands in the training split "
-                    "as well: what is scored there was learned, not predicted."
+                    "as well, which flatters every number of that split: it was learned, not "
+                    "predicted."
                 )
 
 

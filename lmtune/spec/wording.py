@@ -133,6 +133,14 @@ def _out_of_range(rule: str, bound: str) -> Callable[[ErrorDetails, Fault], Word
     return say
 
 
+def _not_a_multiple(error: ErrorDetails, fault: Fault) -> Wording:
+    factor = error["ctx"]["multiple_of"]
+    next_one = max(factor, -(-fault.node.value // factor) * factor)
+    expected = f"{_described(fault.types)} that is a multiple of {factor}"
+    what = f"{fault.node} is not a multiple of {factor}"
+    return Wording(what, expected, f"write {next_one}{_or_default(fault)}")
+
+
 def _empty(_: ErrorDetails, fault: Fault) -> Wording:
     return Wording("nothing is given", "at least one entry", "add an entry, or remove the key")
 
@@ -209,7 +217,7 @@ _SAYINGS: dict[str, Callable[[ErrorDetails, Fault], Wording]] = {
     "greater_than_equal": _out_of_range("of at least", "ge"),
     "less_than": _out_of_range("below", "lt"),
     "less_than_equal": _out_of_range("of at most", "le"),
-    "multiple_of": _out_of_range("that is a multiple of", "multiple_of"),
+    "multiple_of": _not_a_multiple,
     "too_short": _empty,
     "string_too_short": _empty,
 }

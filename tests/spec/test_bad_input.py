@@ -119,11 +119,20 @@ def test_unknown_key_is_refused_with_the_known_ones(refusal: Refusal) -> None:
         ),
         (
             "context_length: 64",
-            "context_length: 63",
+            "context_length: -3",
             (
-                "sweep.yaml:3: base.dataset.context_length: `63` is out of range\n"
+                "sweep.yaml:3: base.dataset.context_length: `-3` is not a multiple of 2\n"
                 "  Expected: a whole number that is a multiple of 2\n"
-                "  Fix: write a value that is a multiple of 2, or leave it out for 64"
+                "  Fix: write 2, or leave it out for 64"
+            ),
+        ),
+        (
+            "context_length: 64",
+            "context_length: 61",
+            (
+                "sweep.yaml:3: base.dataset.context_length: `61` is not a multiple of 2\n"
+                "  Expected: a whole number that is a multiple of 2\n"
+                "  Fix: write 62, or leave it out for 64"
             ),
         ),
         (

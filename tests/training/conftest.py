@@ -22,14 +22,6 @@ DATASET = {
     "context_length": 16,
 }
 
-
-@pytest.fixture(autouse=True)
-def _subnormal_numbers() -> Iterator[None]:
-    """Training flushes them to zero for the whole process; the tests after it may need them."""
-    yield
-    torch.set_flush_denormal(False)
-
-
 DEFAULTS: dict[str, dict[str, Any]] = {
     "dataset": DATASET,
     "model": {"type": "gpt", "size": "small", "dropout": 0.0},
