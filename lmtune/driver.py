@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
-from lmtune.analysis import Summary, summarize, write_report
+from lmtune.analysis import write_experiment
+from lmtune.analysis.experiment import Experiment, read_experiment
 from lmtune.dataset_facts import dataset_facts
 from lmtune.datasets import Dataset, PairsDataset, PreparedDatasets
 from lmtune.disk_use import check_disk
 from lmtune.errors import SpecError
 from lmtune.records import ExperimentFolder, describe_environment, write_tables
+from lmtune.records.samples import read_samples
 from lmtune.samples import keep_samples
 from lmtune.spec.sweep import SweepSpec
 from lmtune.terminal import terminal
@@ -32,7 +36,8 @@ def drive(
     prepared: PreparedDatasets,
     connection: ClusterConnection,
     console: Console,
-) -> tuple[SweepOutcome, Summary]:
+    started_s: float,
+) -> tuple[SweepOutcome, Experiment]:
     """Run what is left of a sweep, and bring its tables, report and MLflow runs up to date.
 
     Args:
@@ -43,6 +48,7 @@ def drive(
         prepared: the data of all variants.
         connection: to Ray, started by now or when it is needed.
         console: where progress is shown.
+        started_s: when the command was given, by `time.monotonic`.
 
     Raises:
         UserError: the sweep cannot be run here; nothing was started.
@@ -70,16 +76,18 @@ def drive(
         observer.sweep_started(sweep, datasets)
     try:
         conductor.resume()
-        outcome = _run(conductor, sweep, folder, prepared, connection, console)
+        outcome = _run(conductor, sweep, folder, prepared, connection, console, started_s)
     finally:
         for observer in observers:
             observer.sweep_ended(conductor.is_finished)
-    write_tables(folder)
-    keep_samples(folder, summarize(folder))
-    summary = write_report(folder)
+    experiment = read_experiment(folder)
+    write_tables(folder, experiment.records)
+    keep_samples(experiment)
+    experiment = replace(experiment, samples=read_samples(folder.samples_json))
+    write_experiment(experiment)
     if mlflow is not None:
         _keep_in_mlflow(mlflow, folder, console)
-    return outcome, summary
+    return outcome, experiment
 
 
 def _run(
@@ -89,6 +97,7 @@ def _run(
     prepared: PreparedDatasets,
     connection: ClusterConnection,
     console: Console,
+    started_s: float,
 ) -> SweepOutcome:
     """Run what is left on Ray; without Ray where nothing is."""
     time_is_up = time_left_s(sweep, folder) == 0
@@ -110,7 +119,10 @@ def _run(
         highlight=False,
         soft_wrap=True,
     )
-    return run_sweep(conductor, sweep, folder=folder, datasets=prepared, cluster=cluster)
+    plan = folder.read_plan()
+    starting_s = time.monotonic() - started_s
+    with folder.timeline.running(plan.content_hash if plan else "", starting_s=starting_s):
+        return run_sweep(conductor, sweep, folder=folder, datasets=prepared, cluster=cluster)
 
 
 def _check_training(sweep: SweepSpec, spec: Path) -> None:

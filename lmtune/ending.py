@@ -7,29 +7,27 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from lmtune.analysis import Summary
+from lmtune.analysis.experiment import Experiment
 from lmtune.printed_answer import print_answer
 from lmtune.records import ExperimentFolder
 from lmtune.tuning.failures import ALIKE_IN_A_SWEEP, ALIKE_IN_A_VARIANT
 from lmtune.tuning.runner import SweepOutcome
 
 
-def print_ending(
-    summary: Summary, outcome: SweepOutcome, folder: ExperimentFolder, console: Console
-) -> None:
+def print_ending(experiment: Experiment, outcome: SweepOutcome, console: Console) -> None:
     """Print how the run ended, what the sweep found and where to read on.
 
     Args:
-        summary: of the records as they now are.
+        experiment: its records as they now are.
         outcome: of this run.
-        folder: the records.
         console: where to.
     """
+    folder, summary, others = experiment.folder, experiment.summary, experiment.others
     console.print(Text(_how_it_ended(outcome)))
     _print_failures(outcome, folder, console)
     console.print()
     print_answer(summary, console)
-    if others := folder.sort_out().others:
+    if others:
         are = "is" if len(others) == 1 else "are"
         console.print(
             Text(

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lmtune.spec.duration import format_duration
 from lmtune.spec.plan import Plan, VariantPlan
-from lmtune.terminal import format_duration
 
 _MOST_ROWS = 24
 _LEGEND = "tune, confirm: trials at most; the columns behind them: one trial, to its last epoch"

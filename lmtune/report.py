@@ -49,7 +49,7 @@ def main(
 
         found = [read_experiment(ExperimentFolder(path)) for path in experiments]
         for each in found:
-            write_tables(each.folder)
+            write_tables(each.folder, each.records)
             write_experiment(each)
         if figures is not None:
             _write_figures(found, figures)

@@ -23,10 +23,9 @@ from lmtune.disk import disk_full
 from lmtune.errors import LmtuneError, UserError
 from lmtune.machine import is_disk_full
 from lmtune.spec import read_sweep
-from lmtune.spec.plan import RunTime
 
 if TYPE_CHECKING:  # the types alone: a wrong file is refused before these are loaded
-    from lmtune.analysis import Summary
+    from lmtune.analysis.experiment import Experiment
     from lmtune.datasets import PreparedDatasets
     from lmtune.records import ExperimentFolder
     from lmtune.spec.sweep import SweepSpec
@@ -148,6 +147,8 @@ def run(
     if fresh and folder.path.exists():
         aside = folder.move_aside()
         console.print(f"What was there is in {aside.relative_to(project)}.", highlight=False)
+        if spec.resolve() == folder.sweep_yaml.resolve():
+            spec = ExperimentFolder(aside).sweep_yaml
     with folder.hold(), ClusterConnection(address) as connection:
         if not folder.summary_json.exists():  # else there may be nothing left to run
             console.print(f"{describe(sweep)}. Starting Ray ...", highlight=False, markup=False)
@@ -155,20 +156,18 @@ def run(
                 _ = connection.cluster
         from lmtune.ending import print_ending
 
-        outcome, summary = _drive(
-            sweep, spec, project, folder, prepared, connection, console, is_local=address is None
+        outcome, experiment = _drive(
+            sweep,
+            spec,
+            project,
+            folder,
+            prepared,
+            connection,
+            console,
+            is_local=address is None,
+            started_s=started_s,
         )
-        if outcome.num_run:
-            plan = folder.read_plan()
-            folder.append_run(
-                RunTime(
-                    wall_s=time.monotonic() - started_s,
-                    trials=outcome.num_run,
-                    is_finished=outcome.is_finished,
-                    content_hash=plan.content_hash if plan else "",
-                )
-            )
-        print_ending(summary, outcome, folder, console)
+        print_ending(experiment, outcome, console)
     if outcome.signal is not None:
         return INTERRUPTED
     return FAILED if outcome.num_failed else DONE
@@ -184,7 +183,8 @@ def _drive(
     console: Console,
     *,
     is_local: bool,
-) -> tuple[SweepOutcome, Summary]:
+    started_s: float,
+) -> tuple[SweepOutcome, Experiment]:
     """Say what the sweep will do and cost, and run what is left of it."""
     from lmtune.driver import drive  # deferred with torch
     from lmtune.planned import plan_run
@@ -206,6 +206,7 @@ def _drive(
         prepared=prepared,
         connection=connection,
         console=console,
+        started_s=started_s,
     )
 
 

@@ -11,14 +11,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
-from lmtune.analysis import Summary
 from lmtune.analysis.confirmed import best_trial
+from lmtune.analysis.experiment import Experiment
 from lmtune.datasets import PairsDataset
 from lmtune.errors import LmtuneError
-from lmtune.records import ExperimentFolder
-from lmtune.records.samples import Prompt, Samples, VariantSamples, read_samples, write_samples
+from lmtune.records import ExperimentFolder, TrialRecord
+from lmtune.records.samples import Prompt, Samples, VariantSamples, write_samples
 from lmtune.spec.decoding import DecodingConfig, GreedyDecoding, SampleDecoding
-from lmtune.trained_trial import TrainedTrial, open_trained_trial
+from lmtune.trained_trial import TrainedTrial, open_recorded_trial
 from lmtune.training.generation import generate, generate_targets
 
 NUM_PROMPTS = 3
@@ -30,19 +30,21 @@ MAX_TIME_S = 60.0
 """Models whose turn comes later than this after the first are left out, and that is told."""
 
 
-def keep_samples(folder: ExperimentFolder, summary: Summary) -> None:
+def keep_samples(experiment: Experiment) -> None:
     """Let the best confirmed trial of each variant write, and keep what it wrote.
 
     What cannot be written, since a checkpoint or the data is not there any more, is told in its
     place. Nothing is done where the best trials are those that wrote before.
 
     Args:
-        folder: the experiment.
-        summary: of its records.
+        experiment: its records.
     """
-    best = _best_trials(summary)
-    known = read_samples(folder.samples_json)
-    if not best or (known and {each.variant: each.trial_id for each in known.variants} == best):
+    folder, best = experiment.folder, _best_trials(experiment)
+    trial_ids = {variant: record.spec.trial_id for variant, record in best.items()}
+    known = experiment.samples
+    if not best or (
+        known and {each.variant: each.trial_id for each in known.variants} == trial_ids
+    ):
         return
     first = next(_opened(folder, best), None)
     if first is None:
@@ -52,18 +54,20 @@ def keep_samples(folder: ExperimentFolder, summary: Summary) -> None:
     prompts = tuple(_prompts(first))
     started = time.monotonic()
     variants = []
-    for variant, trial_id in best.items():
+    for variant, record in best.items():
         texts: tuple[str, ...] = ()
         problem = ""
         if time.monotonic() - started > MAX_TIME_S:
             problem = "left out, to save time"
         else:
             try:
-                texts = _written(folder, trial_id, prompts, decoding)
+                texts = _written(folder, record, prompts, decoding)
             except LmtuneError as error:
                 problem = str(error).splitlines()[0]
         variants.append(
-            VariantSamples(variant=variant, trial_id=trial_id, texts=texts, problem=problem)
+            VariantSamples(
+                variant=variant, trial_id=trial_ids[variant], texts=texts, problem=problem
+            )
         )
     samples = Samples(
         is_pairs=is_pairs,
@@ -75,22 +79,24 @@ def keep_samples(folder: ExperimentFolder, summary: Summary) -> None:
     write_samples(folder.samples_json, samples)
 
 
-def _best_trials(summary: Summary) -> dict[str, str]:
-    """The best confirmed trial of each variant that reads the same kind of data as the first."""
+def _best_trials(experiment: Experiment) -> dict[str, TrialRecord]:
+    """The best confirmed trial of each variant, if all read the same kind of data."""
     found = {}
+    summary = experiment.summary
+    records = {record.spec.trial_id: record for record in experiment.records}
     kinds = {each.variant.config.dataset.is_pairs for each in summary.variants}
     for each in summary.variants:
         best = best_trial([each.answer] if each.answer else [], summary.sweep.metric)
         if best is not None and len(kinds) == 1:
-            found[each.variant.name] = best.trial_id
+            found[each.variant.name] = records[best.trial_id]
     return found
 
 
-def _opened(folder: ExperimentFolder, best: dict[str, str]) -> Iterator[TrainedTrial]:
+def _opened(folder: ExperimentFolder, best: dict[str, TrialRecord]) -> Iterator[TrainedTrial]:
     """The trials whose checkpoints and data are there."""
-    for trial_id in best.values():
+    for record in best.values():
         try:
-            yield open_trained_trial(folder.path, trial_id, "last")
+            yield open_recorded_trial(folder, record, "last")
         except LmtuneError:
             continue
 
@@ -115,14 +121,17 @@ def _prompts(opened: TrainedTrial) -> Iterator[Prompt]:
 
 
 def _written(
-    folder: ExperimentFolder, trial_id: str, prompts: Sequence[Prompt], decoding: DecodingConfig
+    folder: ExperimentFolder,
+    record: TrialRecord,
+    prompts: Sequence[Prompt],
+    decoding: DecodingConfig,
 ) -> tuple[str, ...]:
     """What a trial's model writes.
 
     Raises:
         LmtuneError: its checkpoint or its data is not there any more.
     """
-    opened = open_trained_trial(folder.path, trial_id, "last")
+    opened = open_recorded_trial(folder, record, "last")
     dataset, context_length = opened.dataset, opened.record.spec.config.dataset.context_length
     generator = torch.Generator(opened.device).manual_seed(SEED)
     if isinstance(dataset, PairsDataset):

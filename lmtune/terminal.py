@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lmtune.datasets import Dataset, PairsDataset
+from lmtune.spec.duration import format_duration
 from lmtune.spec.result import Evaluation, Status, TrialFacts, TrialResult
 from lmtune.spec.sweep import Metric, SweepSpec, Variant
 from lmtune.spec.trial import Phase, TrialSpec
@@ -161,16 +162,6 @@ class Progress:
 def is_better(value: float, other: float, metric: Metric) -> bool:
     """Whether a value is the better of two."""
     return value < other if metric.goal == "minimize" else value > other
-
-
-def format_duration(seconds: float | None) -> str:
-    """`1h02m`, `3m20s`, `45s`; `-` where it is not known."""
-    if seconds is None:
-        return "-"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes >= 60:
-        return f"{minutes // 60}h{minutes % 60:02d}m"
-    return f"{minutes}m{rest:02d}s" if minutes else f"{rest}s"
 
 
 class LiveTable(Progress):

@@ -49,7 +49,22 @@ def open_trained_trial(experiment: Path, trial_id: str | None, kind: Kind) -> Tr
     """
     folder = ExperimentFolder(experiment)
     record = _best(folder) if trial_id is None else _named(folder, trial_id)
-    dataset = _dataset(record, project=experiment.resolve().parent.parent)
+    return open_recorded_trial(folder, record, kind)
+
+
+def open_recorded_trial(folder: ExperimentFolder, record: TrialRecord, kind: Kind) -> TrainedTrial:
+    """Prepare a trial's data as it was, and load its model.
+
+    Args:
+        folder: of the trial's experiment.
+        record: the trial.
+        kind: the checkpoint.
+
+    Raises:
+        UserError: its data is not there any more.
+        CheckpointError: its checkpoint is not there or not whole.
+    """
+    dataset = _dataset(record, project=folder.path.resolve().parent.parent)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     checkpoints = CheckpointFolder(folder.trial(record.spec.trial_id).checkpoints)
     model = load_trained_model(record.spec, dataset, checkpoints, kind, device=device)

@@ -19,7 +19,7 @@ from lmtune.planning import make
 from lmtune.planning.measured import Measured
 from lmtune.records import ExperimentFolder
 from lmtune.spec import read_sweep
-from lmtune.spec.plan import Plan, RunTime
+from lmtune.spec.plan import Plan
 from tests.planning.conftest import MEASURED, SWEEP
 
 
@@ -142,16 +142,3 @@ def test_plan_when_its_file_was_altered_counts_as_none(project: Path) -> None:
     CliRunner().invoke(command.app, ["sweep.yaml"])
     folder.plan_json.write_text(folder.plan_json.read_text()[:100])
     assert folder.read_plan() is None
-
-
-def test_runs_when_noted_are_read_back_in_their_order(tmp_path: Path) -> None:
-    folder = ExperimentFolder(tmp_path / "experiments" / "toy")
-    assert folder.read_runs() == []
-    folder.path.mkdir(parents=True)
-    runs = [
-        RunTime(wall_s=2.5, trials=3, is_finished=finished, content_hash="0f")
-        for finished in (False, True)
-    ]
-    for each in runs:
-        folder.append_run(each)
-    assert folder.read_runs() == runs

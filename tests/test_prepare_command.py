@@ -125,7 +125,10 @@ def test_catalogue_when_its_text_was_downloaded_is_prepared_by_name(project: Pat
 def test_list_when_asked_for_shows_all_names(project: Path) -> None:
     out, _ = run("--list")
     names = [line.split()[0] for line in out.splitlines()]
-    built_in = ["python_docs", "python_stdlib", "markov", "reverse", "number_words", "docstrings"]
+    built_in = [
+        *("python_docs", "python_stdlib", "markov"),
+        *("reverse", "latch", "number_words", "docstrings"),
+    ]
     assert names == [*built_in, *CATALOGUE]
     listed = run_json("--list")
     assert list(listed["built_in"]) == built_in

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lmtune.analysis import summarize
+from lmtune.analysis.experiment import read_experiment
 from lmtune.records.samples import (
     Prompt,
     Samples,
@@ -22,7 +23,7 @@ def test_samples_of_trials_whose_checkpoints_are_gone_are_not_written(tmp_path: 
     trials = [Trial("base", "confirm", seed, (2.5, 2.0)) for seed in (1, 2, 3)]
     path = tmp_path / "experiments" / "toy"
     folder = write_experiment(path, trials, variants={"base": {}}, epochs=2)
-    keep_samples(folder, summarize(folder))
+    keep_samples(read_experiment(folder))
     assert read_samples(folder.samples_json) is None
 
 
@@ -41,6 +42,6 @@ def test_samples_of_the_same_best_trials_are_not_written_again(
         variants=(VariantSamples(variant="base", trial_id=summary.best.trial_id, texts=("c",)),),
     )
     write_samples(folder.samples_json, known)
-    monkeypatch.setattr("lmtune.samples.open_trained_trial", None)  # opened, it would raise
-    keep_samples(folder, summary)
+    monkeypatch.setattr("lmtune.samples.open_recorded_trial", None)  # opened, it would raise
+    keep_samples(read_experiment(folder))
     assert read_samples(folder.samples_json) == known

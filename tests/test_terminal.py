@@ -12,6 +12,7 @@ from rich.console import Console
 from lmtune.datasets import PreparedDatasets
 from lmtune.records import ExperimentFolder
 from lmtune.spec import read_sweep
+from lmtune.spec.duration import format_duration
 from lmtune.spec.result import Status, TrialFacts, TrialResult
 from lmtune.spec.sweep import Metric, SweepSpec
 from lmtune.spec.trial import Phase, Scalar, TrialSpec
@@ -19,7 +20,6 @@ from lmtune.terminal import (
     LiveTable,
     PlainLines,
     Progress,
-    format_duration,
     planned_trials,
     terminal,
 )

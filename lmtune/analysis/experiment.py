@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ from lmtune.analysis.confirmed import metric_value
 from lmtune.analysis.summary import Summary, VariantSummary, summarize_records
 from lmtune.records import ExperimentFolder, TrialRecord
 from lmtune.records.samples import Samples, read_samples
-from lmtune.records.timeline import Span, read_spans
+from lmtune.records.timeline import Span
 from lmtune.spec.result import Status
 from lmtune.spec.sweep import SweepSpec
 
@@ -22,6 +23,7 @@ class Experiment:
         folder: where they are.
         summary: the conclusions.
         records: all trials, as `ExperimentFolder.read_trials` orders them.
+        others: trials of earlier versions of the sweep, with why they are left out, by id.
         environment: where it ran; empty where that was not kept.
         spans: when trials ran; empty where that was not kept.
         samples: what the variants' models wrote; None where that was not asked.
@@ -30,6 +32,7 @@ class Experiment:
     folder: ExperimentFolder
     summary: Summary
     records: tuple[TrialRecord, ...]
+    others: Mapping[str, str]
     environment: dict[str, Any]
     spans: tuple[Span, ...]
     samples: Samples | None
@@ -72,12 +75,14 @@ def read_experiment(folder: ExperimentFolder) -> Experiment:
     Raises:
         UserError: the folder holds no experiment, or a record is not readable.
     """
-    records = tuple(folder.read_trials())
+    belonging = folder.sort_out()
+    records = belonging.records
     return Experiment(
         folder=folder,
         summary=summarize_records(folder.read_sweep(), folder.read_datasets(), records),
         records=records,
+        others=belonging.others,
         environment=folder.read_environment(),
-        spans=tuple(read_spans(folder.timeline_jsonl)),
+        spans=tuple(folder.timeline.spans()),
         samples=read_samples(folder.samples_json),
     )

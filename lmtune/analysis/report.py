@@ -27,6 +27,7 @@ from lmtune.analysis.protocol import protocol
 from lmtune.analysis.statistics import MIN_SEEDS, POWER
 from lmtune.analysis.summary import Summary
 from lmtune.analysis.text_scores import text_notes
+from lmtune.analysis.time_taken import time_taken
 from lmtune.analysis.variants_table import WORDS, variants_header, variants_rows
 from lmtune.records import ExperimentFolder, swept_paths
 from lmtune.spec.paths import flattened
@@ -41,6 +42,7 @@ _FILES = {
     "environment.json": "versions, machine and commit that it ran with",
     "trials/": "each trial's configuration, curve, result and checkpoints",
     "study/": "the Optuna storage, which optuna-dashboard opens",
+    "plan.json": "what it was expected to do and take; timeline.jsonl, when it ran",
     "trials.csv": "a row a trial",
     "curves.csv": "a row an epoch of a trial",
     "summary.json": "the answer, for programs",
@@ -59,7 +61,7 @@ def report(folder: ExperimentFolder, summary: Summary) -> str:
         "Variants": [variants_block(summary), Bullets(tuple(variants_notes(summary)))],
         "Best configuration": best_configuration(summary),
         "What was fixed": fixed_values(summary),
-        "How it was done": protocol(summary),
+        "How it was done": [*protocol(summary), *time_taken(folder)],
         "Data": data_section(summary),
         "Cautions": cautions_blocks(summary),
         "Files": files(folder),
@@ -165,8 +167,8 @@ def run_again(folder: ExperimentFolder, summary: Summary) -> list[Block]:
     return [
         Code(shlex.join(words), "bash", "the command that runs it again"),
         Paragraph(
-            f"This goes on where the sweep ended. To run all of it again, copy {sweep_file} and "
-            "move the experiment's folder away first."
+            "This goes on where the sweep ended. With --fresh all of it runs again; what is here "
+            "is moved aside first, not deleted."
         ),
     ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -14,13 +15,13 @@ from pydantic import Field, ValidationError
 
 from lmtune.credentials import mask_logins
 from lmtune.errors import Problem, UserError
-from lmtune.records.files import append_line, json_text, parse, read_lines, write_text
+from lmtune.records.files import json_text, parse, write_text
 from lmtune.records.lock import hold_lock
 from lmtune.records.roles import Belonging, Membership
-from lmtune.records.time_spent import TimeSpent
+from lmtune.records.timeline import Timeline
 from lmtune.records.trial_folder import TrialFolder, TrialRecord
 from lmtune.spec.config import Config
-from lmtune.spec.plan import Plan, RunTime
+from lmtune.spec.plan import Plan
 from lmtune.spec.sweep import SweepSpec
 from lmtune.spec.trial import Phase
 
@@ -124,11 +125,6 @@ class ExperimentFolder:
         return self.path / "plan.json"
 
     @property
-    def runs_jsonl(self) -> Path:
-        """A line for each time that the sweep's command ran."""
-        return self.path / "runs.jsonl"
-
-    @property
     def report_html(self) -> Path:
         """The answer with its figures, for a browser."""
         return self.path / "report.html"
@@ -144,19 +140,14 @@ class ExperimentFolder:
         return self.path / "samples.json"
 
     @property
-    def timeline_jsonl(self) -> Path:
-        """A line for each time that a trial started or ended."""
-        return self.path / "timeline.jsonl"
+    def timeline(self) -> Timeline:
+        """When the sweep's command ran, and when trials started and ended in it."""
+        return Timeline(self.path / "timeline.jsonl")
 
     @property
     def test_reads_jsonl(self) -> Path:
         """A line for each time that the test split was scored."""
         return self.path / "test_reads.jsonl"
-
-    @property
-    def time_spent(self) -> TimeSpent:
-        """How long the runs of the sweep took so far."""
-        return TimeSpent(self.path / "time_spent.json")
 
     @property
     def lock(self) -> Path:
@@ -222,22 +213,6 @@ class ExperimentFolder:
         except (FileNotFoundError, ValidationError):
             return None
 
-    def append_run(self, run: RunTime) -> None:
-        """Note how long a run of the command took."""
-        append_line(self.runs_jsonl, run.model_dump_json())
-
-    def read_runs(self) -> list[RunTime]:
-        """The runs so far; without those that were killed, and so noted nothing.
-
-        Raises:
-            UserError: a line was altered.
-        """
-        fix = f"delete {self.runs_jsonl}, which holds times alone"
-        return [
-            parse(RunTime, line, where=f"{self.runs_jsonl}:{number}", fix=fix)
-            for number, line in enumerate(read_lines(self.runs_jsonl), start=1)
-        ]
-
     def write_sweep(self, sweep: SweepSpec, datasets: Mapping[str, DatasetFacts]) -> None:
         """Keep the sweep as it was understood.
 
@@ -275,16 +250,7 @@ class ExperimentFolder:
         Raises:
             UserError: as `read_sweep`, or a trial's record is not readable.
         """
-        rank = {variant.name: n for n, variant in enumerate(self.read_sweep().variants)}
-        return sorted(
-            self.sort_out().records,
-            key=lambda record: (
-                rank[record.spec.variant],
-                _PHASES.index(record.spec.phase),
-                record.spec.seed,
-                record.spec.trial_id,
-            ),
-        )
+        return list(self.sort_out().records)
 
     def sort_out(self) -> Belonging:
         """Which of all trials are those of the sweep as it was understood last.
@@ -295,7 +261,18 @@ class ExperimentFolder:
         resolved = self._read_resolved()
         fingerprints = {name: facts.fingerprint for name, facts in resolved.datasets.items()}
         membership = Membership(self.read_sweep(), fingerprints)
-        return membership.sort_out(folder.read() for folder in self.trials())
+        found = membership.sort_out(folder.read() for folder in self.trials())
+        rank = {variant.name: number for number, variant in enumerate(resolved.variants)}
+        in_order = sorted(
+            found.records,
+            key=lambda record: (
+                rank[record.spec.variant],
+                _PHASES.index(record.spec.phase),
+                record.spec.seed,
+                record.spec.trial_id,
+            ),
+        )
+        return replace(found, records=tuple(in_order))
 
     def _read_resolved(self) -> _Resolved:
         try:

@@ -53,11 +53,11 @@ def _without_non_finite(value: Any) -> Any:  # noqa: ANN401 - any JSON value
 
 def sealed(content: dict[str, Any]) -> dict[str, Any]:
     """A record with its checksum, by which `parse` sees whether it was altered."""
-    return {**content, _CHECKSUM: _checksum(content)}
+    return {**content, _CHECKSUM: _digest(json_text(content, indent=None))}
 
 
-def _checksum(content: dict[str, Any]) -> str:
-    return hashlib.sha256(json_text(content, indent=None).encode()).hexdigest()[:16]
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def append_line(path: Path, line: str) -> None:
@@ -96,7 +96,22 @@ def parse(model: type[Model], text: str, *, where: str, fix: str) -> Model:
     Raises:
         UserError: the record was altered, or another version of lmtune wrote it.
     """
+    return _validated(model, _unsealed(text, where=where, fix=fix), where=where, fix=fix)
+
+
+def parse_numbers(model: type[Model], text: str, *, where: str, fix: str) -> Model:
+    """Read a record whose every null stands for a number that was not finite.
+
+    Raises:
+        UserError: as `parse`.
+    """
     text = _unsealed(text, where=where, fix=fix)
+    if "null" in text:
+        text = _with_nan(text)
+    return _validated(model, text, where=where, fix=fix)
+
+
+def _validated(model: type[Model], text: str, *, where: str, fix: str) -> Model:
     try:
         return model.model_validate_json(text)
     except ValidationError as error:
@@ -112,20 +127,15 @@ def parse(model: type[Model], text: str, *, where: str, fix: str) -> Model:
         ) from error
 
 
-def parse_numbers(model: type[Model], text: str, *, where: str, fix: str) -> Model:
-    """Read a record whose every null stands for a number that was not finite.
-
-    Raises:
-        UserError: as `parse`.
-    """
-    text = _unsealed(text, where=where, fix=fix)
+def _with_nan(text: str) -> str:
+    """The JSON of an object, NaN in place of null."""
     try:
         values = json.loads(text)
     except ValueError:
-        values = None
-    if isinstance(values, dict):
-        text = json.dumps({k: math.nan if v is None else v for k, v in values.items()})
-    return parse(model, text, where=where, fix=fix)
+        return text
+    if not isinstance(values, dict):
+        return text
+    return json.dumps({key: math.nan if value is None else value for key, value in values.items()})
 
 
 def _unsealed(text: str, *, where: str, fix: str) -> str:
@@ -136,7 +146,9 @@ def _unsealed(text: str, *, where: str, fix: str) -> str:
         return text
     if not isinstance(content, dict) or _CHECKSUM not in content:
         return text
-    if content.pop(_CHECKSUM) != _checksum(content):
+    checksum = content.pop(_CHECKSUM)
+    text = json.dumps(content)
+    if checksum != _digest(text):
         raise UserError(
             Problem(
                 where=where,
@@ -145,4 +157,4 @@ def _unsealed(text: str, *, where: str, fix: str) -> str:
                 fix=fix,
             )
         )
-    return json.dumps(content)
+    return text

@@ -85,13 +85,18 @@ def curves_table(folder: ExperimentFolder) -> pd.DataFrame:
     return _curves_frame(folder.read_trials())
 
 
-def write_tables(folder: ExperimentFolder) -> None:
+def write_tables(folder: ExperimentFolder, records: Sequence[TrialRecord] | None = None) -> None:
     """Write `trials.csv` and `curves.csv`; floats so that reading them back loses nothing.
+
+    Args:
+        folder: of the experiment.
+        records: its trials, where `read_trials` has given them already.
 
     Raises:
         UserError: a record is not readable.
     """
-    records = folder.read_trials()
+    if records is None:
+        records = folder.read_trials()
     trials = _trials_frame(folder.read_sweep(), records)
     write_text(folder.trials_csv, trials.to_csv(index=False, lineterminator="\n"))
     curves = _curves_frame(records)

@@ -93,6 +93,23 @@ class TrialRecord:
         return min(finite, key=lambda row: row.val_loss, default=None)
 
 
+@dataclass(frozen=True)
+class Recovered:
+    """What can be built on of a trial's records.
+
+    Attributes:
+        spec: what it was when it started last; None where it did not, or that was spoilt.
+        curve: without what was spoilt.
+        result: None where it has not ended.
+        words: what was found spoilt, a line each.
+    """
+
+    spec: TrialSpec | None
+    curve: list[Evaluation]
+    result: TrialResult | None
+    words: list[str]
+
+
 class TrialFolder:
     """The folder of one trial.
 
@@ -177,6 +194,17 @@ class TrialFolder:
                 curve.pop()
             curve.append(row)
         return curve
+
+    def recover(self) -> Recovered:
+        """What the records hold of the trial, mended first where something is spoilt."""
+        try:
+            return self._recovered([])
+        except UserError:
+            return self._recovered(self.mend())
+
+    def _recovered(self, words: list[str]) -> Recovered:
+        spec = self.read_spec() if self.spec_json.exists() else None
+        return Recovered(spec, self.read_curve(), self.read_result(), words)
 
     def mend(self) -> list[str]:
         """Drop what is spoilt of the records, so that the trial goes on from what is not.

@@ -128,6 +128,26 @@ class ReversePairs(Config):
     seed: NonNegativeInt = Field(default=0, description="draws the sequences")
 
 
+class LatchPairs(Config):
+    """A symbol, then noise of the same symbols; what is to be written is the first of them.
+
+    How long a recurrent state holds on to something that nothing reminds it of. Source: Bengio,
+    Simard and Frasconi 1994, the latch problem, with more symbols than two.
+    """
+
+    type: Literal["latch"]
+    symbols: Annotated[int, Field(ge=2, le=26)] = Field(
+        default=10, description="size of the alphabet"
+    )
+    noise_length: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=20, description="symbols after the first one"
+    )
+    num_pairs: Annotated[int, Field(ge=100, le=5_000_000)] = Field(
+        default=20_000, description="distinct ones, over all splits"
+    )
+    seed: NonNegativeInt = Field(default=0, description="draws the sequences")
+
+
 class NumberWordsPairs(Config):
     """English number words and digits: "three hundred and five" and "305"."""
 
@@ -168,7 +188,7 @@ TextCorpusConfig = (
 )
 """One running text: the task is to predict its next token."""
 
-PairsCorpusConfig = PairsCorpus | ReversePairs | NumberWordsPairs | DocstringsPairs
+PairsCorpusConfig = PairsCorpus | ReversePairs | LatchPairs | NumberWordsPairs | DocstringsPairs
 """Pairs of texts: the task is to write the target of a source."""
 
 _Corpus = Annotated[TextCorpusConfig | PairsCorpusConfig, Field(discriminator="type")]

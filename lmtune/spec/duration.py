@@ -29,3 +29,13 @@ def _seconds(value: object) -> object:
 
 Duration = Annotated[PositiveFloat, BeforeValidator(_seconds, json_schema_input_type=float | str)]
 """Seconds, written as `1h30m` and the like."""
+
+
+def format_duration(seconds: float | None) -> str:
+    """`1h02m`, `3m20s`, `45s`; `-` where it is not known."""
+    if seconds is None:
+        return "-"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60}h{minutes % 60:02d}m"
+    return f"{minutes}m{rest:02d}s" if minutes else f"{rest}s"

@@ -74,12 +74,3 @@ class Plan(Config):
     budget_time_s: float | None
     machine: Machine
     forecast: Forecast | None = Field(default=None, description="None without a probe")
-
-
-class RunTime(Config):
-    """How long one run of a sweep's command took."""
-
-    wall_s: float
-    trials: int = Field(description="that ended in it")
-    is_finished: bool = Field(description="nothing of the sweep was left afterwards")
-    content_hash: str = Field(description="of the plan that was valid then")

@@ -16,10 +16,14 @@ from typing import Any
 from lmtune.errors import LmtuneError
 from lmtune.tracking.mlflow_observer import _load_mlflow_runs
 
+_NICENESS = 10
+"""Trials and their driver go first: what MLflow is behind with, it writes when they wait."""
+
 
 def main(descriptor: int) -> None:
     """Serve one `MlflowRuns`: the first question makes it, the others are asked of it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's, who ends in order
+    os.nice(_NICENESS)
     connection = Connection(descriptor)
     runs: Any = None
     while True:

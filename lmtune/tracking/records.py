@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from lmtune.records import ExperimentFolder
-from lmtune.records.timeline import Event, note_event
 from lmtune.spec.result import Evaluation, TrialFacts, TrialResult
 from lmtune.spec.sweep import SweepSpec
 from lmtune.spec.trial import TrialSpec
@@ -25,7 +24,6 @@ class RecordsObserver:
     def __init__(self, folder: ExperimentFolder) -> None:
         self._folder = folder
         self._epochs_recorded: dict[str, int] = {}
-        self._has_started_trials = False
 
     def sweep_started(
         self, sweep: SweepSpec, datasets: Mapping[str, Dataset | PairsDataset]
@@ -46,10 +44,7 @@ class RecordsObserver:
         folder.result_json.unlink(missing_ok=True)
         folder.write_spec(trial, facts)
         self._epochs_recorded[trial.trial_id] = len(folder.read_curve())
-        if not self._has_started_trials:
-            self._note("run started")
-        self._has_started_trials = True
-        self._note("trial started", trial.trial_id)
+        self._folder.timeline.note("trial started", trial.trial_id)
 
     def trial_evaluated(self, trial: TrialSpec, evaluation: Evaluation) -> None:
         """Append to the curve, cut back to where the trial's checkpoint was."""
@@ -62,13 +57,8 @@ class RecordsObserver:
     def trial_ended(self, trial: TrialSpec, result: TrialResult) -> None:
         """Write the result."""
         self._folder.trial(trial.trial_id).write_result(result)
-        self._note("trial ended", trial.trial_id)
+        self._folder.timeline.note("trial ended", trial.trial_id)
         del self._epochs_recorded[trial.trial_id]
 
     def sweep_ended(self, finished: bool) -> None:
-        """Note when; every other record is on its file already."""
-        if self._has_started_trials:
-            self._note("run ended")
-
-    def _note(self, event: Event, trial_id: str | None = None) -> None:
-        note_event(self._folder.timeline_jsonl, event, trial_id)
+        """Nothing: every record is in its file already."""

@@ -223,10 +223,11 @@ class Conductor:
             self._fill_rungs(trial)
             return
         recorded = self._folder.trial(trial.trial_id)
-        for word in recorded.mend():
+        known = recorded.recover()
+        for word in known.words:
             self._say(f"{word}; the trial goes on from what is before.")
-        result = recorded.read_result()
-        self._curves[trial.trial_id] = curve = recorded.read_curve()
+        result, curve = known.result, known.curve
+        self._curves[trial.trial_id] = curve
         self._fill_rungs(trial)
         if result is not None and result.status in FINAL_STATUSES[trial.phase]:
             self._take_in_known(trial, result)

@@ -140,7 +140,9 @@ class _Stop:
 def time_left_s(sweep: SweepSpec, folder: ExperimentFolder) -> float | None:
     """Seconds of the sweep's budget that its runs have left; None where it has no such budget."""
     budget_s = sweep.budget.time_s
-    return None if budget_s is None else max(0.0, budget_s - folder.time_spent.read_s())
+    if budget_s is None:
+        return None
+    return max(0.0, budget_s - sum(run.running_s for run in folder.timeline.runs()))
 
 
 def run_sweep(
@@ -174,7 +176,7 @@ def run_sweep(
         num_slots=cluster.num_slots(sweep.resources),
         stop=stop,
     )
-    with folder.time_spent.running(), stop.armed(left_s):
+    with stop.armed(left_s):
         try:
             tuner.fit()
         except Exception as error:

@@ -287,7 +287,9 @@ def test_cache_when_of_another_format_is_refused(project: Path) -> None:
         open_pairs(meta.parent)
 
 
-@pytest.mark.parametrize(("corpus", "context_length"), [("reverse", 40), ("number_words", 100)])
+@pytest.mark.parametrize(
+    ("corpus", "context_length"), [("reverse", 40), ("latch", 50), ("number_words", 100)]
+)
 def test_built_in_pairs_when_prepared_all_fit_and_leak_nothing(
     tmp_path: Path, corpus: str, context_length: int
 ) -> None:

@@ -78,7 +78,7 @@ def test_folder_when_the_sweep_ends_holds_what_the_design_lists(records: Records
     files = {"sweep.yaml", "resolved.json", "environment.json", "trials.csv", "curves.csv"}
     made = {"summary.json", "report.md", "report.html", "samples.json"}
     made |= {f"variants.{suffix}" for suffix in ("csv", "md", "tex")}
-    times = {"timeline.jsonl", "time_spent.json", "runs.jsonl", "plan.json"}
+    times = {"timeline.jsonl", "plan.json"}
     assert names == files | made | times | {"trials", "study", "ray"}
     for trial_id in records.trials.index:
         folder = records.path / "trials" / trial_id

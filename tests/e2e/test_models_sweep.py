@@ -21,6 +21,7 @@ import pytest
 from optuna.trial import TrialState
 
 from lmtune.datasets import prepare_text
+from lmtune.records import ExperimentFolder
 from lmtune.spec import read_sweep
 from tests.e2e.command import Command, Ended, processes, run, start
 from tests.e2e.reading import Records, proposal_states, tracked
@@ -208,7 +209,10 @@ def test_sweep_when_its_time_is_up_ends_well_and_says_how_to_go_on(
     assert timed.code == 0, timed.err
     assert "The time budget is spent" in timed.out
     assert "To go on from here, raise budget.time." in timed.out
-    assert records.json("time_spent.json")["seconds"] >= 2
+    (run,) = ExperimentFolder(records.path).timeline.runs()
+    assert run.running_s >= 2
+    assert run.starting_s > 0
+    assert run.content_hash == records.json("plan.json")["content_hash"]
     assert records.summary["finished"] is False
     assert timed.processes == {}
 

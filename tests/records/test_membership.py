@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
-
 from lmtune.records import ExperimentFolder, trials_table
 from lmtune.spec.identity import study_name
 from lmtune.spec.search import FloatRange, Seeds
@@ -133,18 +131,3 @@ def test_folder_when_moved_aside_is_whole_and_another_begins(
     assert [each.trial_id for each in ExperimentFolder(aside).trials()] == [spec.trial_id]
     experiment.path.mkdir()
     assert experiment.move_aside() != aside
-
-
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"seconds": "x"}'])
-def test_time_spent_when_it_cannot_be_read_is_none(
-    experiment: ExperimentFolder, content: str
-) -> None:
-    (experiment.path / "time_spent.json").write_text(content)
-    assert experiment.time_spent.read_s() == 0
-
-
-def test_time_spent_adds_up_over_runs(experiment: ExperimentFolder) -> None:
-    (experiment.path / "time_spent.json").write_text('{"seconds": 100}')
-    with experiment.time_spent.running():
-        pass
-    assert 100 <= experiment.time_spent.read_s() < 160

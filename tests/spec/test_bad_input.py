@@ -48,7 +48,7 @@ def test_unknown_key_is_refused_with_the_known_ones(refusal: Refusal) -> None:
             (
                 "sweep.yaml:3: base.dataset.corpus: `python_dox` is not a type of corpus\n"
                 "  Expected: one of: python_docs, python_stdlib, text, markov, url, catalogue, "
-                "huggingface, pairs, reverse, number_words, docstrings\n"
+                "huggingface, pairs, reverse, latch, number_words, docstrings\n"
                 "  Fix: did you mean `python_docs`?"
             ),
         ),

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from lmtune.records import ExperimentFolder
-from lmtune.records.timeline import read_spans
 from lmtune.spec.result import TrialResult
 from lmtune.tracking import RecordsObserver
 from tests.tracking.simulation import FACTS, make_evaluation, make_trial
@@ -83,13 +82,6 @@ def test_result_when_the_trial_starts_again_is_gone(folder: ExperimentFolder) ->
 
 
 def test_timeline_of_a_run_has_the_time_of_each_trial(folder: ExperimentFolder) -> None:
-    observer = observe(folder, 1)
-    observer.trial_ended(TRIAL, result(1))
-    observer.sweep_ended(True)
-    (span,) = read_spans(folder.timeline_jsonl)
+    observe(folder, 1).trial_ended(TRIAL, result(1))
+    (span,) = folder.timeline.spans()
     assert (span.trial_id, span.is_cut) == (TRIAL.trial_id, False)
-
-
-def test_timeline_of_a_run_without_a_trial_to_run_is_left_alone(folder: ExperimentFolder) -> None:
-    RecordsObserver(folder).sweep_ended(True)
-    assert not folder.timeline_jsonl.exists()

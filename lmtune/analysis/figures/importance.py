@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lmtune.analysis.experiment import Experiment
 from lmtune.analysis.figures.figure import Absent, Figure, View, axis, colour, rounded
-from lmtune.analysis.importance import METHODS, importances
+from lmtune.analysis.importance import METHODS, MOST_TRIALS, importances
 
 NAME, TITLE = "importance", "Importance of the searched parameters"
 
@@ -39,6 +39,8 @@ def importance(experiment: Experiment) -> Figure | Absent:
             }
             views[method] = View(data, layout)
     counts = ", ".join(f"{each.variant} {each.num_trials}" for each in found)
+    if any(each.num_trials == MOST_TRIALS for each in found):
+        counts += "; of more, the first"
     left_out = f" Left out: {'; '.join(reasons)}." if reasons else ""
     num_bars = max(len(next(iter(each.shares.values()))) * len(found) for each in found)
     caption = (

@@ -22,6 +22,7 @@ from lmtune.analysis.report import (
     variants_notes,
 )
 from lmtune.analysis.seeds_section import seeds_section
+from lmtune.analysis.time_taken import time_taken
 from lmtune.records.samples import Samples
 
 _SEARCH = ("slices", "parallel", "importance", "expected_best", "early_stopping", "timeline")
@@ -62,7 +63,11 @@ def sections(experiment: Experiment, figures: Sequence[Figure | Absent]) -> list
             "numbers", "All numbers", [variants_block(summary), notes, *seeds_section(summary)]
         ),
         Section("curves", "Curves and cost", [], [by_name["curves"], by_name["pareto"]]),
-        Section("protocol", "How it was done", [*protocol(summary), *fixed_values(summary)]),
+        Section(
+            "protocol",
+            "How it was done",
+            [*protocol(summary), *time_taken(folder), *fixed_values(summary)],
+        ),
         _search(experiment, by_name),
         Section("best", "Best configuration", best_configuration(summary)),
         samples_section(experiment.samples),

@@ -6,19 +6,15 @@ are distinct, and each length has its share as far as there are enough of it.
 
 from __future__ import annotations
 
-import math
-import string
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lmtune.datasets.letters import draw_sequences
 from lmtune.datasets.pair_texts import PairFileContents, PairTexts, TextPairs
 from lmtune.datasets.strata import even_shares
 from lmtune.errors import Problem
 from lmtune.spec.dataset import ReversePairs
-
-_NUMBER_BITS = 62
 
 
 def check(config: ReversePairs, *, project: Path, where: str) -> list[Problem]:
@@ -42,10 +38,9 @@ def load_files(config: ReversePairs, *, project: Path, where: str) -> PairFileCo
 def read(config: ReversePairs, files: PairFileContents, *, project: Path, where: str) -> PairTexts:
     """Draw distinct sequences and cut them into splits."""
     generator = np.random.default_rng(config.seed)
-    letters = np.array([*string.ascii_lowercase])
     sequences: list[list[str]] = []
     for length, count in enumerate(even_shares(config.num_pairs, _sizes(config)), start=1):
-        sequences += letters[_draw(config.symbols, length, count, generator)].tolist()
+        sequences += draw_sequences(config.symbols, length, count, generator)
     order = generator.permutation(len(sequences)).tolist()
     sources = [" ".join(sequences[row]) for row in order]
     return PairTexts.cut(TextPairs(sources, [source[::-1] for source in sources]))
@@ -54,15 +49,3 @@ def read(config: ReversePairs, files: PairFileContents, *, project: Path, where:
 def _sizes(config: ReversePairs) -> list[int]:
     """How many sequences there are of each length from 1."""
     return [config.symbols**length for length in range(1, config.max_length + 1)]
-
-
-def _draw(
-    symbols: int, length: int, count: int, generator: np.random.Generator
-) -> NDArray[np.int64]:
-    """Draw distinct sequences, (count, length)."""
-    # Heads are drawn as numbers, which makes them distinct; a tail may be anything.
-    head = min(length, int(_NUMBER_BITS / math.log2(symbols)))
-    numbers = generator.choice(symbols**head, size=count, replace=False)
-    heads = numbers[:, np.newaxis] // symbols ** np.arange(head) % symbols
-    tails = generator.integers(symbols, size=(count, length - head))
-    return np.concatenate([heads, tails], axis=1)
