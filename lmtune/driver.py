@@ -15,6 +15,7 @@ from lmtune.dataset_facts import dataset_facts
 from lmtune.datasets import Dataset, PairsDataset, PreparedDatasets
 from lmtune.disk_use import check_disk
 from lmtune.errors import SpecError
+from lmtune.packaged_model import keep_model
 from lmtune.records import ExperimentFolder, describe_environment, write_tables
 from lmtune.records.samples import read_samples
 from lmtune.samples import keep_samples
@@ -83,6 +84,7 @@ def drive(
     experiment = read_experiment(folder)
     write_tables(folder, experiment.records)
     keep_samples(experiment)
+    keep_model(experiment)
     experiment = replace(experiment, samples=read_samples(folder.samples_json))
     write_experiment(experiment)
     if mlflow is not None:

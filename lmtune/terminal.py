@@ -53,6 +53,26 @@ class VariantProgress:
         return max(0, self.planned[phase] - self.ended[phase].total())
 
 
+@dataclass
+class Durations:
+    """How long trials took."""
+
+    count: int = 0
+    total_s: float = 0.0
+    longest_s: float = 0.0
+
+    @property
+    def mean_s(self) -> float:
+        """Of those added so far, of which there is one at least."""
+        return self.total_s / self.count
+
+    def add(self, duration_s: float) -> None:
+        """Count another trial."""
+        self.count += 1
+        self.total_s += duration_s
+        self.longest_s = max(self.longest_s, duration_s)
+
+
 class Progress:
     """Counts of a sweep, kept as it goes on; observes the sweep.
 
@@ -66,7 +86,7 @@ class Progress:
             each.name: VariantProgress(planned_trials(sweep, each)) for each in sweep.variants
         }
         self._started_at = time.monotonic()
-        self._durations: dict[Phase, list[float]] = {"tune": [], "confirm": []}
+        self._durations: dict[Phase, Durations] = {"tune": Durations(), "confirm": Durations()}
         self._last_values: dict[str, float] = {}
         self._running: dict[str, tuple[TrialSpec, float]] = {}
 
@@ -87,7 +107,7 @@ class Progress:
 
     def trials_per_minute(self) -> float | None:
         """Trials that ended in this run, a minute; None before the first."""
-        ended = sum(map(len, self._durations.values()))
+        ended = sum(each.count for each in self._durations.values())
         return 60 * ended / self.elapsed_s if ended else None
 
     def left_s(self) -> float | None:
@@ -96,10 +116,10 @@ class Progress:
         A confirm trial, before one has ended, is taken to last as long as the longest tune trial.
         """
         tune, confirm = self._durations["tune"], self._durations["confirm"]
-        if not tune and not confirm:
+        if not tune.count and not confirm.count:
             return None
-        confirm_s = sum(confirm) / len(confirm) if confirm else max(tune)
-        tune_s = sum(tune) / len(tune) if tune else confirm_s
+        confirm_s = confirm.mean_s if confirm.count else tune.longest_s
+        tune_s = tune.mean_s if tune.count else confirm_s
         expected_s: dict[Phase, float] = {"tune": tune_s, "confirm": confirm_s}
         left = sum(
             each.num_left(phase) * expected_s[phase]
@@ -137,7 +157,7 @@ class Progress:
     def trial_ended(self, trial: TrialSpec, result: TrialResult) -> None:
         """Count a trial as ended."""
         _, started_at = self._running.pop(trial.trial_id)
-        self._durations[trial.phase].append(time.monotonic() - started_at)
+        self._durations[trial.phase].add(time.monotonic() - started_at)
         self.variants[trial.variant].running[trial.phase] -= 1
         self._count(trial, result.status)
 

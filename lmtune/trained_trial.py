@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 
-from lmtune.analysis import summarize
 from lmtune.datasets import Dataset, PairsDataset, PreparedDatasets
 from lmtune.errors import DataError, Problem, UserError
 from lmtune.models import LanguageModel
@@ -64,7 +63,7 @@ def open_recorded_trial(folder: ExperimentFolder, record: TrialRecord, kind: Kin
         UserError: its data is not there any more.
         CheckpointError: its checkpoint is not there or not whole.
     """
-    dataset = _dataset(record, project=folder.path.resolve().parent.parent)
+    dataset = recorded_dataset(record, project=folder.path.resolve().parent.parent)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     checkpoints = CheckpointFolder(folder.trial(record.spec.trial_id).checkpoints)
     model = load_trained_model(record.spec, dataset, checkpoints, kind, device=device)
@@ -72,6 +71,8 @@ def open_recorded_trial(folder: ExperimentFolder, record: TrialRecord, kind: Kin
 
 
 def _best(folder: ExperimentFolder) -> TrialRecord:
+    from lmtune.analysis import summarize  # deferred: a model is served without scipy
+
     best = summarize(folder).best
     if best is None:
         raise UserError(
@@ -108,7 +109,12 @@ def _some(ids: Sequence[str], most: int = 5) -> str:
     return ", ".join(ids[:most]) + more if ids else "the trials of a sweep that was started"
 
 
-def _dataset(record: TrialRecord, project: Path) -> Dataset | PairsDataset:
+def recorded_dataset(record: TrialRecord, project: Path) -> Dataset | PairsDataset:
+    """The data of a trial, prepared as it was.
+
+    Raises:
+        UserError: it is not there any more, or is other data now.
+    """
     config = record.spec.config.dataset
     where = f"trial {record.spec.trial_id}: dataset"
     dataset = PreparedDatasets(project).get(config, where=where)

@@ -41,6 +41,7 @@ _FILES = {
     "resolved.json": "the same as it was understood",
     "environment.json": "versions, machine and commit that it ran with",
     "trials/": "each trial's configuration, curve, result and checkpoints",
+    "model/": "the best confirmed model, by itself: weights, vocabulary, configuration",
     "study/": "the Optuna storage, which optuna-dashboard opens",
     "plan.json": "what it was expected to do and take; timeline.jsonl, when it ran",
     "trials.csv": "a row a trial",

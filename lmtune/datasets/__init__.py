@@ -11,7 +11,7 @@ from __future__ import annotations
 from lmtune.datasets.dataset import Dataset, Split
 from lmtune.datasets.evaluation_blocks import EvaluationBlock, evaluation_blocks
 from lmtune.datasets.ngram_floors import ngram_floors
-from lmtune.datasets.opened import open_dataset
+from lmtune.datasets.opened import open_dataset, open_vocabulary
 from lmtune.datasets.pair_batches import PairBatches, pair_batches
 from lmtune.datasets.pair_dataset import PairsDataset
 from lmtune.datasets.pair_split import PairSplit
@@ -38,6 +38,7 @@ __all__ = [
     "evaluation_blocks",
     "ngram_floors",
     "open_dataset",
+    "open_vocabulary",
     "pair_batches",
     "prepare_dataset",
     "prepare_text",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -136,9 +137,24 @@ def read_dataset(folder: Path) -> Dataset:
     Raises:
         DataError: as `open_text`.
     """
+    return _read(folder, {})
+
+
+def read_text_vocabulary(folder: Path) -> Dataset:
+    """As `read_dataset`, of a folder without the tokens: the splits are empty.
+
+    Raises:
+        DataError: as `open_text`.
+    """
+    empty = Split(np.empty(0, dtype=np.uint16), scored_bytes=0, source_loss=None)
+    return _read(folder, {"train": empty, "validation": empty})
+
+
+def _read(folder: Path, given: Mapping[str, Split]) -> Dataset:
+    """A prepared text; with the splits that are given, else with its own."""
     try:
         meta = _Meta.model_validate_json((folder / "meta.json").read_bytes())
-        _verify(folder, meta)
+        _verify(folder, meta, with_tokens=not given)
     except (OSError, ValueError) as error:
         reason = (
             "meta.json is torn or of another version"
@@ -148,7 +164,7 @@ def read_dataset(folder: Path) -> Dataset:
         what = f"not a whole prepared dataset: {reason}"
         fix = "run the sweep again: it prepares the dataset anew"
         raise DataError(Problem(str(folder), what, fix=fix)) from error
-    splits = {
+    splits = given or {
         name: Split(_map(folder, name, meta), split.scored_bytes, split.source_loss)
         for name, split in meta.splits.items()
     }
@@ -196,11 +212,11 @@ def write_dataset(
     write_durably(folder / "meta.json", meta.model_dump_json().encode())
 
 
-def _verify(folder: Path, meta: _Meta) -> None:
+def _verify(folder: Path, meta: _Meta, *, with_tokens: bool) -> None:
     """Compare formats and sizes; raises ValueError with what differs."""
     if meta.format != DATASET_FORMAT:
         raise ValueError(f"format {meta.format}, not {DATASET_FORMAT}")
-    for name, split in meta.splits.items():
+    for name, split in meta.splits.items() if with_tokens else ():
         size = (folder / f"{name}.bin").stat().st_size
         expected = split.num_tokens * token_dtype(meta.vocab_size).itemsize
         if size != expected:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from lmtune.datasets.dataset import Dataset, open_text
-from lmtune.datasets.pair_dataset import PairsDataset, open_pairs
+from lmtune.datasets.dataset import Dataset, open_text, read_text_vocabulary
+from lmtune.datasets.pair_dataset import PairsDataset, open_pairs, read_pairs_vocabulary
 
 
 def open_dataset(folder: Path) -> Dataset | PairsDataset:
@@ -16,6 +16,17 @@ def open_dataset(folder: Path) -> Dataset | PairsDataset:
         DataError: the folder is missing, torn, or of another version of lmtune.
     """
     return open_pairs(folder) if _holds_pairs(folder) else open_text(folder)
+
+
+def open_vocabulary(folder: Path) -> Dataset | PairsDataset:
+    """What a model reads and writes by: a prepared dataset of which only `meta.json` is there.
+
+    Its splits are empty.
+
+    Raises:
+        DataError: as `open_dataset`.
+    """
+    return read_pairs_vocabulary(folder) if _holds_pairs(folder) else read_text_vocabulary(folder)
 
 
 def _holds_pairs(folder: Path) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -30,6 +30,7 @@ from lmtune.datasets.pair_texts import (
     read_pair_texts,
 )
 from lmtune.datasets.pair_vocabulary import PairVocabulary, fit_vocabulary, load_vocabulary
+from lmtune.datasets.ragged import RaggedTokens
 from lmtune.datasets.tokenizers import TokenArray, Tokenizer
 from lmtune.errors import DataError, Problem
 from lmtune.spec.config import Config
@@ -218,12 +219,28 @@ def read_pairs(folder: Path) -> PairsDataset:
     Raises:
         DataError: as `open_pairs`.
     """
+    return _read(folder, {})
+
+
+def read_pairs_vocabulary(folder: Path) -> PairsDataset:
+    """As `read_pairs`, of a folder without the pairs: the splits are empty.
+
+    Raises:
+        DataError: as `open_pairs`.
+    """
+    none = RaggedTokens(np.empty(0, dtype=np.uint16), np.zeros(1, dtype=np.int64))
+    empty = PairSplit(none, none, source_texts=(), target_texts=(), scored_bytes=0)
+    return _read(folder, {"train": empty, "validation": empty})
+
+
+def _read(folder: Path, given: Mapping[str, PairSplit]) -> PairsDataset:
+    """Prepared pairs; with the splits that are given, else with their own."""
     try:
         meta = _Meta.model_validate_json((folder / "meta.json").read_bytes())
         if meta.format != PAIRS_FORMAT:
             raise ValueError(f"format {meta.format}, not {PAIRS_FORMAT}")
         vocabulary = load_vocabulary(meta.tokenizer, meta.vocabularies)
-        splits = {
+        splits = given or {
             name: map_split(folder, name, split, vocabulary) for name, split in meta.splits.items()
         }
     except (OSError, ValueError) as error:

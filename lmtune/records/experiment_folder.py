@@ -135,6 +135,11 @@ class ExperimentFolder:
         return self.path / "figures"
 
     @property
+    def model(self) -> Path:
+        """The folder of the best confirmed model, which needs nothing beside it."""
+        return self.path / "model"
+
+    @property
     def samples_json(self) -> Path:
         """What a model of each variant wrote from the same prompts."""
         return self.path / "samples.json"

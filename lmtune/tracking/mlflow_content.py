@@ -19,7 +19,7 @@ MESSAGE_TAG = "lmtune.message"
 
 
 def tracked_files(experiment: ExperimentFolder) -> tuple[Path, ...]:
-    """What is kept with the sweep's run, once it is there."""
+    """What is kept with the sweep's run, once it is there; `model/` as an MLflow model."""
     return (
         experiment.sweep_yaml,
         experiment.report_md,
@@ -27,6 +27,9 @@ def tracked_files(experiment: ExperimentFolder) -> tuple[Path, ...]:
         experiment.summary_json,
         experiment.trials_csv,
         experiment.curves_csv,
+        *(experiment.path / f"variants.{suffix}" for suffix in ("csv", "md", "tex")),
+        *(sorted(experiment.figures.iterdir()) if experiment.figures.is_dir() else ()),
+        experiment.model,
     )
 
 

@@ -202,7 +202,7 @@ class MlflowObserver:
         if not self._is_complete:
             return
         with self._lock:
-            self._artifacts = tuple(path for path in paths if path.is_file())
+            self._artifacts = tuple(path for path in paths if path.exists())
         self._jobs.put(_ARTIFACTS, self._write_artifacts)
         self._is_complete = self._jobs.drain(_PATIENCE_S)
 

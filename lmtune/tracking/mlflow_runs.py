@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from mlflow import MlflowClient
 from mlflow.entities import LifecycleStage, Metric, Param, Run, RunTag
@@ -33,6 +34,7 @@ from lmtune.tracking.mlflow_database import (
     forget_connections,
     prepare_database,
 )
+from lmtune.tracking.mlflow_model import save_mlflow_model
 from lmtune.tracking.mlflow_state import (
     ARTIFACTS_TAG,
     EPOCHS_TAG,
@@ -169,10 +171,20 @@ class MlflowRuns:
     def write_artifacts(self, paths: Sequence[Path]) -> None:
         """Copy files to the parent run, in place of those of the same names."""
         for path in paths:
-            self._client.log_artifact(self.parent_id, str(path))
+            if path.is_dir():
+                self._write_model(path)
+            else:
+                self._client.log_artifact(self.parent_id, str(path))
         self._client.set_tag(self.parent_id, ARTIFACTS_TAG, digest_files(paths))
         if self._database is not None:
             fold_in_wal(self._database)
+
+    def _write_model(self, folder: Path) -> None:
+        """Keep a model with the parent run, for `mlflow.pyfunc.load_model`, with the code of it."""
+        with TemporaryDirectory(prefix="lmtune-model-") as temporary:
+            made = Path(temporary, folder.name)
+            save_mlflow_model(folder, made)
+            self._client.log_artifacts(self.parent_id, str(made), folder.name)
 
     def _log(
         self,

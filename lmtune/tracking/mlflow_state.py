@@ -153,6 +153,8 @@ def digest_files(paths: Sequence[Path]) -> str:
     """A hash of names and contents, to see whether artifacts must be logged again."""
     digest = hashlib.sha256()
     for path in paths:
-        digest.update(f"{path.name}\n{path.stat().st_size}\n".encode())
-        digest.update(path.read_bytes())
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file():
+                digest.update(f"{file.name}\n{file.stat().st_size}\n".encode())
+                digest.update(file.read_bytes())
     return digest.hexdigest()[:16]

@@ -30,6 +30,7 @@ from lmtune.tuning.failures import Failures
 from lmtune.tuning.ray_bridge import ConductorScheduler, ConductorSearcher
 from lmtune.tuning.study import open_storage
 from lmtune.tuning.trainable import train_trial, work_order
+from lmtune.tuning.trainable_lookup import looked_up_once
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,7 @@ def run_sweep(
         num_slots=cluster.num_slots(sweep.resources),
         stop=stop,
     )
-    with stop.armed(left_s):
+    with stop.armed(left_s), looked_up_once():
         try:
             tuner.fit()
         except Exception as error:

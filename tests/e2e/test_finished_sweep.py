@@ -79,7 +79,7 @@ def test_folder_when_the_sweep_ends_holds_what_the_design_lists(records: Records
     made = {"summary.json", "report.md", "report.html", "samples.json"}
     made |= {f"variants.{suffix}" for suffix in ("csv", "md", "tex")}
     times = {"timeline.jsonl", "plan.json"}
-    assert names == files | made | times | {"trials", "study", "ray"}
+    assert names == files | made | times | {"trials", "study", "ray", "model"}
     for trial_id in records.trials.index:
         folder = records.path / "trials" / trial_id
         assert {path.name for path in folder.iterdir()} >= {"spec.json", "result.json"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -14,9 +15,11 @@ import pytest
 from typer.testing import CliRunner
 
 from lmtune import evaluate, generate
+from lmtune.packaged_model import open_model
+from lmtune.served_model import ServedModel
 from tests.e2e.command import ROOT, Ended, run
 from tests.e2e.conftest import NAME
-from tests.e2e.reading import Records
+from tests.e2e.reading import Records, tracked
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -184,3 +187,43 @@ def test_commands_when_there_is_no_experiment_say_so(project: Path) -> None:
         ended = command(project, module, "experiments/nothing")
         assert ended.code == 2
         assert "no experiment here" in ended.err
+
+
+SERVED = """\
+import json, mlflow, sys
+mlflow.set_tracking_uri(sys.argv[1])
+model = mlflow.pyfunc.load_model(f"runs:/{sys.argv[2]}/model")
+params = {"max_new_tokens": 20, "seed": 3}
+print(json.dumps(model.predict([" a", "The "], params=params)))
+"""
+
+
+def test_model_in_mlflow_needs_nothing_else_and_writes_what_the_command_writes(
+    project: Path, records: Records, tmp_path: Path
+) -> None:
+    uri = f"sqlite:///{project}/mlruns/mlflow.db"
+    (parent,) = tracked(project, NAME).parents
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    ended = subprocess.run(
+        [sys.executable, "-c", SERVED, uri, parent.run_id],
+        cwd=tmp_path,  # from where no lmtune can be imported
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    options = ("--max-new-tokens", "20", "--seed", "3")
+    assert json.loads(ended.stdout.splitlines()[-1]) == [
+        as_json(project, "generate", f"experiments/{NAME}", "--prompt", prompt, *options)["text"]
+        for prompt in (" a", "The ")
+    ]
+
+
+def test_kept_model_of_pairs_writes_what_the_command_writes(
+    project: Path, pairs: Records, tmp_path: Path
+) -> None:
+    kept = tmp_path / "elsewhere"
+    shutil.copytree(pairs.path / "model", kept)
+    assert ServedModel(open_model(kept)).predict("a b c") == [
+        as_json(project, "generate", "experiments/pairs", "--prompt", "a b c")["text"]
+    ]
