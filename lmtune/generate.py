@@ -12,7 +12,7 @@ import typer
 
 from lmtune.errors import LmtuneError, UserError
 from lmtune.spec.decoding import DecodingConfig
-from lmtune.writing import decoding_config, usual_decoding, written_pieces
+from lmtune.writing import count_unknown, decoding_config, usual_decoding, written_pieces
 
 if TYPE_CHECKING:  # the types alone: a wrong argument need not load torch
     from lmtune.trained_trial import TrainedTrial
@@ -65,6 +65,12 @@ def main(
 
         opened = open_trained_trial(experiment, trial, checkpoint)
         chosen = chosen or usual_decoding(opened)
+        if unknown := count_unknown(opened, prompt):
+            typer.echo(
+                f"{unknown} of the prompt's tokens are unknown to the model: its training text "
+                "has nothing like them.",
+                err=True,
+            )
         pieces = written_pieces(opened, prompt, chosen, max_new_tokens=max_new_tokens, seed=seed)
         if as_json:
             content = _content(opened, prompt, chosen, "".join(pieces), seed)

@@ -87,6 +87,17 @@ def written_pieces(
     yield text[len(shown) :]
 
 
+def count_unknown(opened: TrainedTrial, prompt: str) -> int:
+    """How many tokens of a prompt stand for text that the model has never seen."""
+    from lmtune.datasets import PairsDataset  # deferred: loads numpy
+
+    dataset = opened.dataset
+    tokenizer = dataset.source_tokenizer if isinstance(dataset, PairsDataset) else dataset.tokenizer
+    if tokenizer.unknown_token is None:
+        return 0
+    return int((tokenizer.encode(prompt) == tokenizer.unknown_token).sum())
+
+
 def _read(
     opened: TrainedTrial, prompt: str
 ) -> tuple[TokenArray, Callable[[TokenArray], str], dict[str, int]]:

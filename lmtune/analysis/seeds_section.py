@@ -25,9 +25,10 @@ def seeds_section(summary: Summary) -> list[Block]:
     if compared:
         blocks += [
             Paragraph(
-                "detectable: as above. The last column: so many seeds would show a true difference "
-                f"of the size that was seen in {POWER:.0%} of such sweeps, at the spread of the "
-                "differences that was seen, which few seeds know only roughly."
+                "spread: the standard deviation of a variant's difference from seed to seed. "
+                f"detectable: the difference that these seeds show in {POWER:.0%} of such sweeps. "
+                "seeds needed: as many would show, as surely, a true difference as large as the "
+                "one that was seen. Few seeds know the spread, and so this number, only roughly."
             ),
             _seeds_table(compared),
         ]
@@ -58,7 +59,7 @@ def _seeds_table(compared: list[VariantSummary]) -> Table:
                 _seeds(found, found.difference.mean),
             )
         )
-    header = ("variant", "seeds", "spread", "detectable", "seeds for the one seen")
+    header = ("variant", "seeds", "spread", "detectable", "seeds needed")
     return Table(header, tuple(rows), ("variant",), "What more seeds would show")
 
 

@@ -198,9 +198,10 @@ class CheckpointFolder:
         folder = whole_folder(self.path / kind)
         if folder is None:
             raise CheckpointError(
-                f"{self.path / kind}: no checkpoint was saved here, or it was not kept.\n"
-                "  Fix: name another trial or another checkpoint; `keep` in the sweep file says "
-                "which are left when trials have ended."
+                f"{self.path / kind}: no checkpoint was saved here, or it was not kept: a trial "
+                "that was stopped early keeps none, and `keep` in the sweep file says which "
+                "others do.\n"
+                "  Fix: name another trial or another checkpoint."
             )
         return _read_tensors(folder, WEIGHTS_FILE, _read_own_state(folder, trial_id))
 

@@ -227,3 +227,12 @@ def test_kept_model_of_pairs_writes_what_the_command_writes(
     assert ServedModel(open_model(kept)).predict("a b c") == [
         as_json(project, "generate", "experiments/pairs", "--prompt", "a b c")["text"]
     ]
+
+
+def test_generate_when_the_prompt_is_new_to_the_model_says_so(
+    project: Path, records: Records
+) -> None:
+    options = ("--prompt", "a\N{SNOWMAN}a\N{SNOWMAN}", "--max-new-tokens", "3")
+    ended = command(project, "generate", f"experiments/{NAME}", *options)
+    assert ended.code == 0
+    assert ended.err.startswith("2 of the prompt's tokens are unknown to the model")
