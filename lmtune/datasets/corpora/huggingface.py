@@ -20,7 +20,7 @@ from lmtune.spec.dataset import HuggingFaceCorpus
 
 _LIBRARY = "datasets"
 _MAX_FILES = 2_000
-"""In a local folder: the library looks at each of them, thousands a second; `path: /` has no end."""
+"""In a local folder: the library looks at each of them; with `path: /` it would take for ever."""
 
 
 def check(config: HuggingFaceCorpus, *, project: Path, where: str) -> list[Problem]:
