@@ -6,8 +6,6 @@ import warnings
 from importlib.metadata import version
 from pathlib import Path
 
-import lmtune
-
 _REQUIREMENTS = ("numpy", "pydantic", "pyyaml", "safetensors", "tokenizers", "torch")
 """What `lmtune.served_model` needs."""
 
@@ -43,7 +41,7 @@ def save_mlflow_model(folder: Path, path: Path) -> None:
             path,
             loader_module="lmtune.served_model",
             data_path=str(folder),
-            code_paths=[str(Path(lmtune.__file__).parent)],
+            code_paths=[str(Path(__file__).parents[1])],
             pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],
             signature=ModelSignature(
                 inputs=Schema([ColSpec("string")]),

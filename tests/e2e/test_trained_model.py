@@ -194,7 +194,7 @@ import json, mlflow, sys
 mlflow.set_tracking_uri(sys.argv[1])
 model = mlflow.pyfunc.load_model(f"runs:/{sys.argv[2]}/model")
 params = {"max_new_tokens": 20, "seed": 3}
-print(json.dumps(model.predict([" a", "The "], params=params)))
+print(json.dumps(model.predict([" a", "the "], params=params)))
 """
 
 
@@ -215,7 +215,7 @@ def test_model_in_mlflow_needs_nothing_else_and_writes_what_the_command_writes(
     options = ("--max-new-tokens", "20", "--seed", "3")
     assert json.loads(ended.stdout.splitlines()[-1]) == [
         as_json(project, "generate", f"experiments/{NAME}", "--prompt", prompt, *options)["text"]
-        for prompt in (" a", "The ")
+        for prompt in (" a", "the ")
     ]
 
 
