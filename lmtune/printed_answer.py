@@ -13,7 +13,7 @@ from lmtune.analysis.statistics import Verdict
 _STYLES: dict[Verdict, str] = {"better": "green", "worse": "red", "within noise": "dim"}
 _DROPPED_FIRST = (
     *("tokens/s", "FLOPs", "completed", "tune trials", "diverged", "detectable", "p (", "seeds"),
-    *("parameters", "95%", "tuned", "its"),
+    *("parameters", "chrF", "BLEU", "95%", "tuned", "exact match", "its"),
 )
 
 

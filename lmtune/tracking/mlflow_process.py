@@ -23,7 +23,8 @@ when they wait."""
 
 def main(descriptor: int) -> None:
     """Serve one `MlflowRuns`: the first question makes it, the others are asked of it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's, who ends in order
+    for number in (signal.SIGINT, signal.SIGTERM):  # to the whole job: the driver's, who ends
+        signal.signal(number, signal.SIG_IGN)
     os.nice(_NICENESS)
     connection = Connection(descriptor)
     runs: Any = None

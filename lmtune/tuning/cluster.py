@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -102,14 +105,33 @@ class ClusterConnection:
 
 
 def _start() -> ray._private.worker.BaseContext:
-    return ray.init(
-        "local",
-        num_cpus=available_cpus(),
-        include_dashboard=True,
-        dashboard_host="127.0.0.1",
-        object_store_memory=OBJECT_STORE_BYTES,
-        **_QUIET,
-    )
+    with _process_groups_of_their_own():
+        return ray.init(
+            "local",
+            num_cpus=available_cpus(),
+            include_dashboard=True,
+            dashboard_host="127.0.0.1",
+            object_store_memory=OBJECT_STORE_BYTES,
+            **_QUIET,
+        )
+
+
+@contextmanager
+def _process_groups_of_their_own() -> Iterator[None]:
+    """Keep a signal to the whole job, as `timeout` sends, from the processes that start here.
+
+    It is for the driver, which ends them in order. Ray has no setting for this.
+    """
+    original = subprocess.Popen.__init__
+
+    def start(self: subprocess.Popen[Any], *args: Any, **options: Any) -> None:  # noqa: ANN401
+        original(self, *args, **{"process_group": 0, **options})
+
+    subprocess.Popen.__init__ = start  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        subprocess.Popen.__init__ = original  # type: ignore[method-assign]
 
 
 def _join(address: str) -> ray._private.worker.BaseContext:

@@ -64,6 +64,10 @@ class Command:
         """Send a signal to the process alone."""
         self._process.send_signal(number)
 
+    def send_to_job(self, number: signal.Signals) -> None:
+        """Send a signal to its whole process group, as a terminal and `timeout` do."""
+        os.killpg(self.pid, number)
+
     def wait_until(self, condition: Callable[[], bool], what: str) -> None:
         """Wait for something while the command runs; it must not end before."""
         deadline = time.monotonic() + PATIENCE_S

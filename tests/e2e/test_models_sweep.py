@@ -93,10 +93,10 @@ def spoilt(two: TwoAtOnce, names: dict[str, str], records: Records) -> Path:
 
 @pytest.fixture(scope="module")
 def terminated(project: Path, spoilt: Path, names: dict[str, str], records: Records) -> Ended:
-    """The third run, ended by SIGTERM while the RNN trains."""
+    """The third run, whose whole job is sent SIGTERM while the RNN trains."""
     with start(project, *COMMAND) as command:
         wait_for_epochs(command, records, names["rnn"], 2)
-        command.send(signal.SIGTERM)
+        command.send_to_job(signal.SIGTERM)
         return command.wait()
 
 
