@@ -17,6 +17,8 @@ from sqlalchemy.engine import URL
 
 _engines: WeakValueDictionary[URL, Engine] = WeakValueDictionary()
 _SIDECARS = ("-journal", "-shm", "-wal")
+_LOCK_S = 20.0
+"""How long to wait for another writer: as long as MLflow itself."""
 
 
 def prepare_database(database: Path) -> None:
@@ -38,7 +40,7 @@ def prepare_database(database: Path) -> None:
             _put_in_place(aside, database)
         finally:
             aside.unlink(missing_ok=True)
-    with closing(_connect(database)) as connection:
+    with closing(connect(database)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
 
 
@@ -93,10 +95,10 @@ def file_identity(database: Path) -> tuple[int, int] | None:
 
 def fold_in_wal(database: Path) -> None:
     """Bring what SQLite keeps in its log into the database file, which can then be copied alone."""
-    with closing(_connect(database)) as connection:
+    with closing(connect(database)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def _connect(database: Path) -> sqlite3.Connection:
+def connect(database: Path) -> sqlite3.Connection:
     """A connection to a database that exists: SQLite would make an empty file of that name."""
-    return sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True)
+    return sqlite3.connect(f"{database.as_uri()}?mode=rw", timeout=_LOCK_S, uri=True)

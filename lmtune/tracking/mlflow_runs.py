@@ -6,6 +6,7 @@ may be called again after an error, and then writes what is missing, nothing twi
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -16,7 +17,7 @@ from mlflow import MlflowClient
 from mlflow.entities import LifecycleStage, Metric, Param, Run, RunTag
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
-from lmtune.records import ExperimentFolder, TrialFolder
+from lmtune.records import ExperimentFolder, TrialFolder, TrialRecord
 from lmtune.spec.result import Evaluation
 from lmtune.spec.sweep import SweepSpec
 from lmtune.spec.trial import TrialSpec
@@ -35,6 +36,7 @@ from lmtune.tracking.mlflow_database import (
     prepare_database,
 )
 from lmtune.tracking.mlflow_model import save_mlflow_model
+from lmtune.tracking.mlflow_rows import WholeRun, insert_run
 from lmtune.tracking.mlflow_state import (
     ARTIFACTS_TAG,
     EPOCHS_TAG,
@@ -107,6 +109,7 @@ class MlflowRuns:
             self._file = file_identity(uri.database)
         self._client = MlflowClient(uri.address)
         self._experiment_id = self._find_or_create_experiment(uri.artifacts)
+        self._artifacts = self._client.get_experiment(self._experiment_id).artifact_location
         runs = self._without_doubles(list(self._search()))
         self._trials = {
             run.data.tags[TRIAL_TAG]: _trial_run(run) for run in runs if TRIAL_TAG in run.data.tags
@@ -152,6 +155,9 @@ class MlflowRuns:
         status = "RUNNING" if is_running else RUN_STATUSES[record.status]
         ended_as = None if is_running else (status, tags[STATUS_TAG], tags[EPOCHS_TAG])
         run = self._trials.get(trial_id)
+        if run is None and self._database is not None and not is_running:
+            self._trials[trial_id] = self._insert_ended(self._database, folder, record)
+            return
         if run is None:
             run = self._trials[trial_id] = self._create_trial_run(folder, record.spec)
         elif run.ended_as is not None:
@@ -223,14 +229,36 @@ class MlflowRuns:
             self._experiment_id,
             start_time=_modified_ms(folder.spec_json),
             run_name=run_name(spec),
-            tags={
-                **self._tags,
-                **trial_tags(spec),
-                PARENT_TAG: self.parent_id,
-                STATUS_TAG: "running",
-            },
+            tags={**self._first_tags(spec), STATUS_TAG: "running"},
         )
         return _trial_run(run)
+
+    def _first_tags(self, spec: TrialSpec) -> dict[str, str]:
+        return {**self._tags, **trial_tags(spec), PARENT_TAG: self.parent_id}
+
+    def _insert_ended(self, database: Path, folder: TrialFolder, record: TrialRecord) -> _TrialRun:
+        """Make the run of a trial that has ended before there was one."""
+        tags, start_ms = final_tags(record), _modified_ms(folder.spec_json)
+        run = _TrialRun(
+            run_id="",
+            start_ms=start_ms,
+            epochs_logged=0,
+            has_params=True,
+            has_message=MESSAGE_TAG in tags,
+            ended_as=(RUN_STATUSES[record.status], tags[STATUS_TAG], tags[EPOCHS_TAG]),
+        )
+        whole = WholeRun(
+            name=run_name(record.spec),
+            start_ms=start_ms,
+            end_ms=_modified_ms(folder.result_json) if record.result else _now_ms(),
+            status=RUN_STATUSES[record.status],
+            tags={**self._first_tags(record.spec), **tags},
+            params=trial_params(record),
+            metrics=list(chain(*_new_metrics(record.curve, run))),
+        )
+        run.run_id = insert_run(database, self._experiment_id, self._artifacts, whole)
+        run.epochs_logged = len(record.curve)
+        return run
 
     def _find_or_create_experiment(self, artifacts: Path | None) -> str:
         name = self._sweep.name
@@ -351,6 +379,10 @@ def _new_metrics(curve: Sequence[Evaluation], run: _TrialRun) -> list[list[Metri
     ]
     batches = range(0, len(points), _EVALUATIONS_A_BATCH)
     return [list(chain(*points[first : first + _EVALUATIONS_A_BATCH])) for first in batches]
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _modified_ms(path: Path) -> int:
